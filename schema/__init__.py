@@ -1,0 +1,54 @@
+"""The GraphQL face: build_schema() puts the type modules together."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import Any
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import merge_types
+from strawberry.types import ExecutionContext
+
+from schema.errors import MaskUnexpected
+from schema.scalars import SCALARS
+
+MODULES = (
+    "schema.users",
+    "schema.access",
+    "schema.projects",
+    "schema.planning.grid",
+    "schema.planning.reports",
+    "schema.planning.cells",
+    "schema.planning.assignments",
+    "schema.planning.capacities",
+    "schema.planning.contracts",
+    "schema.planning.absences",
+    "schema.planning.months",
+    "schema.planning.settings",
+    "schema.planning.changes",
+    "schema.audit",
+)
+
+
+class Schema(strawberry.Schema):
+    def process_errors(self, errors: list[Any], execution_context: ExecutionContext | None = None) -> None:
+        """MaskUnexpected logs what is unexpected; what is expected is an answer, not a log line."""
+
+
+def build_schema() -> Schema:
+    """Each module offers some of the classes Queries, Mutations and Subscriptions."""
+    modules = [importlib.import_module(name) for name in MODULES if importlib.util.find_spec(name)]  # LEAD: temporary
+
+    def root(name: str, part: str) -> Any:
+        parts = tuple(getattr(module, part) for module in modules if hasattr(module, part))
+        return merge_types(name, parts) if parts else None
+
+    return Schema(
+        query=root("Query", "Queries"),
+        mutation=root("Mutation", "Mutations"),
+        subscription=root("Subscription", "Subscriptions"),
+        config=StrawberryConfig(scalar_map=SCALARS),
+        extensions=[MaskUnexpected],
+    )

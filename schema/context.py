@@ -1,0 +1,62 @@
+"""What a resolver may reach: the caller, the database's two doors, fresh loaders, settings and the event bus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import strawberry
+
+from schema.loaders import Loaders
+from server.actor import Actor
+from server.database import Database, Reads, Transaction
+from server.errors import Failure, Unauthenticated
+from server.events import Bus
+from server.settings import Settings
+
+
+@dataclass
+class Context:
+    """One per HTTP request; one per socket for subscriptions, whose loaders are forgotten after each event."""
+
+    database: Database
+    settings: Settings
+    bus: Bus
+    caller: Actor | None
+    request_id: str | None = None
+
+    @property
+    def actor(self) -> Actor | None:
+        return self.caller
+
+    @property
+    def signed_in(self) -> Actor:
+        """The caller, for resolvers behind a guard. Raises Unauthenticated when there is none."""
+        if self.caller is None:
+            raise Unauthenticated("Sign in first.")
+        return self.caller
+
+    @property
+    def reads(self) -> Reads:
+        return self.database.reads
+
+    def transaction(self) -> Transaction:
+        return self.database.transaction(self.signed_in)
+
+    @cached_property
+    def loaders(self) -> Loaders:
+        return Loaders(self.database.reads)
+
+    def forget(self) -> None:
+        """Drop what the loaders hold: after a write, and after each event of a subscription."""
+        self.__dict__.pop("loaders", None)
+
+    async def audit_refusal(self, field_name: str, refusal: Failure) -> None:
+        """A refusal leaves a trace, in a transaction of its own."""
+        if self.caller is None:
+            return
+        async with self.database.transaction(self.caller) as tx:
+            await tx.audit("access.refused", "field", field=field_name, code=refusal.code)
+
+
+Info = strawberry.Info[Context, None]

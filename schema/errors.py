@@ -1,0 +1,125 @@
+"""Problems as data in payloads, and the masking of errors that nobody expected."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import strawberry
+import structlog
+from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.extensions import FieldExtension, SchemaExtension
+from strawberry.types.field import StrawberryField
+
+from server import errors
+from server.errors import Failure, Refused
+
+log = structlog.get_logger(__name__)
+
+
+@strawberry.type(description="One thing that is wrong at one place of the input.")
+class FieldError:
+    path: list[str] = strawberry.field(description="Where, from below `input`: for example `[cells, 3, days]`.")
+    code: str = strawberry.field(description="A stable code for programs.")
+    message: str = strawberry.field(description="What to do, for people.")
+
+
+@strawberry.type(description="Why something was refused, or what to know about it: RFC 7807 plus a stable code.")
+class Problem:
+    type: str = strawberry.field(description="A URN that names this kind of problem.")
+    title: str = strawberry.field(description="This kind of problem in a few words.")
+    status: int = strawberry.field(description="The HTTP status that a REST call would have answered with.")
+    detail: str = strawberry.field(description="What happened here and what to do about it.")
+    instance: str | None = strawberry.field(description="The request's id, where one can be looked up in the logs.")
+    code: str = strawberry.field(description="A stable code for programs.")
+    errors: list[FieldError] = strawberry.field(description="The places of the input that it concerns.")
+
+
+@strawberry.interface(description="What every mutation answers.")
+class Payload:
+    problems: list[Problem] = strawberry.field(
+        default_factory=list, description="Why nothing, or not all, was changed. Empty when all went well."
+    )
+    warnings: list[Problem] = strawberry.field(
+        default_factory=list, description="What was done all the same and is worth knowing, such as an over-allocation."
+    )
+
+
+def shown(row: object) -> Any:
+    """A row, or a domain object, where GraphQL shows a type: their attributes carry the same names, so it passes as it is."""
+    return row
+
+
+class ProblemsAsData(FieldExtension):
+    """Turns a Refused raised by the service into the mutation's payload, with the current object on a conflict."""
+
+    def apply(self, field: StrawberryField) -> None:
+        self._field = field
+
+    async def resolve_async(self, next_: Any, source: Any, info: Any, **kwargs: Any) -> Any:
+        try:
+            result = next_(source, info, **kwargs)
+            return await result if inspect.isawaitable(result) else result
+        except Refused as refused:
+            payload: Any = self._field.type
+            subject = next(
+                f for f in payload.__strawberry_definition__.fields if f.name not in ("problems", "warnings")
+            )
+            answer = {"problems": list(refused.problems)}
+            if refused.current is not None:
+                answer[subject.python_name] = refused.current  # type: ignore[assignment]
+            return payload(**answer)
+        finally:
+            # What loaders hold was read before this write.
+            info.context.forget()
+
+
+class MaskUnexpected(SchemaExtension):
+    """Gives every error a code; an unexpected one is logged and shows a request id and nothing else."""
+
+    def on_operation(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            result: Any = self.execution_context.result
+            if getattr(result, "errors", None):
+                result.errors = self._mask(result.errors)
+
+    def on_stream_result(self, result: Any) -> Iterator[None]:
+        if getattr(result, "errors", None):
+            result.errors = self._mask(result.errors)
+        yield None
+
+    def _mask(self, found: Sequence[GraphQLError]) -> list[GraphQLError]:
+        return [masked(error, getattr(self.execution_context.context, "request_id", None)) for error in found]
+
+
+def masked(error: GraphQLError, request_id: str | None) -> GraphQLError:
+    """The error as a client may see it: the members of RFC 7807 and a stable code, nothing of an unexpected cause."""
+    cause: BaseException | None = error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    if isinstance(cause, Failure):
+        members = cause.extensions
+    elif isinstance(cause, Refused):
+        members = cause.problems[0].members()
+    elif isinstance(cause, GraphQLError):
+        members = _of_the_document(error, cause).members()
+    else:
+        log.error("unexpected_error", path=error.path, exc_info=cause)
+        failure = Failure(f"Something went wrong on our side; quote request {request_id} when you report it.")
+        error = GraphQLError(str(failure), error.nodes, path=error.path)
+        members = failure.extensions
+    error.extensions = {**members, "instance": f"urn:request:{request_id}" if request_id else None}
+    return error
+
+
+def _of_the_document(error: GraphQLError, cause: GraphQLError) -> errors.Problem:
+    """What graphql-core itself found wrong: the syntax, the document against the schema, a value against its type."""
+    if isinstance(cause, GraphQLSyntaxError):
+        return errors.Problem("GRAPHQL_PARSE_FAILED", "The document is not GraphQL", 400, error.message)
+    code = (cause.extensions or {}).get("code")
+    if code or error.path or error.message.startswith("Variable "):
+        return errors.Problem(code or "INVALID_INPUT", "The input is not valid", 400, error.message)
+    return errors.Problem("GRAPHQL_VALIDATION_FAILED", "The document does not fit the schema", 400, error.message)

@@ -1,0 +1,167 @@
+"""The @requires directive: seen in the SDL, enforced by a field extension, deny unless permitted."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import strawberry
+from strawberry.extensions import FieldExtension
+from strawberry.schema_directive import Location
+from strawberry.types.field import StrawberryField
+
+from schema.context import Context
+from schema.enums import described
+from schema.errors import ProblemsAsData
+from server.actor import Actor, Permission
+from server.errors import Failure, Forbidden, Unauthenticated
+
+PERMISSION_TEXTS = {
+    Permission.USERS_READ: "See people: names, status, business unit.",
+    Permission.USERS_READ_PERSONAL: "See people's e-mail addresses and last sign-ins.",
+    Permission.USERS_WRITE: "Create, change, invite and deactivate people.",
+    Permission.ROLES_READ: "See roles, permissions and who holds them.",
+    Permission.ROLES_WRITE: "Create and change roles, and give them to people.",
+    Permission.BUSINESS_UNITS_WRITE: "Create and change business units.",
+    Permission.PROJECTS_READ: "See projects.",
+    Permission.PROJECTS_WRITE: "Create, change and delete projects.",
+    Permission.PLANNING_READ: "See the plan: capacity, load, assignments, utilisation, availability.",
+    Permission.PLANNING_WRITE: "State load in cells.",
+    Permission.ASSIGNMENTS_WRITE: "Create, change, split and delete assignments.",
+    Permission.CAPACITIES_WRITE: "Override capacities.",
+    Permission.CONTRACTS_READ: "See contracts.",
+    Permission.CONTRACTS_WRITE: "Set contracts.",
+    Permission.ABSENCES_READ: "See absences, without their type.",
+    Permission.ABSENCES_READ_TYPE: "See the types of absences, which may be health data.",
+    Permission.ABSENCES_WRITE: "Create and delete absences.",
+    Permission.MONTHS_CLOSE: "Close and reopen months.",
+    Permission.SETTINGS_READ: "See the company's settings and calendar.",
+    Permission.SETTINGS_WRITE: "Change the company's settings and calendar.",
+    Permission.TOKENS_WRITE: "Create and revoke API tokens.",
+    Permission.MAPPINGS_READ: "See which people match which external records.",
+    Permission.MAPPINGS_WRITE: "Match people with external records.",
+    Permission.SYNC_READ: "See syncs, their refusals and conflicts.",
+    Permission.SYNC_WRITE: "Start and cancel syncs, and resolve conflicts.",
+    Permission.AUDIT_READ: "See the audit log.",
+    Permission.AUDIT_READ_METADATA: "See before and after in the audit log.",
+    Permission.DATA_EXPORT: "Export data in bulk.",
+}
+
+described(Permission, "What can be allowed.", {member.name: text for member, text in PERMISSION_TEXTS.items()})
+
+
+@strawberry.schema_directive(
+    name="requires",
+    locations=[Location.FIELD_DEFINITION],
+    description="Who may read the field: holders of the permission and, with `orSelf`, the person the object is about. "
+    "Others get the error FORBIDDEN or, with `orNull`, null.",
+)
+class Requires:
+    permission: Permission = strawberry.directive_field(name="permission")
+    or_self: bool | None = strawberry.directive_field(name="orSelf", default=strawberry.UNSET)
+    or_null: bool | None = strawberry.directive_field(name="orNull", default=strawberry.UNSET)
+
+
+@strawberry.schema_directive(
+    name="authenticated",
+    locations=[Location.FIELD_DEFINITION],
+    description="Any signed-in caller may use the field, whatever the permissions.",
+)
+class Authenticated:
+    pass
+
+
+def is_self(actor: Actor, source: Any) -> bool:
+    return actor.user_id is not None and getattr(source, "id", None) == actor.user_id
+
+
+class _Guard(FieldExtension):
+    directive: Any
+    gives_null = False
+
+    def apply(self, field: StrawberryField) -> None:
+        field.directives = [*field.directives, self.directive]
+
+    def refusal(self, context: Context, source: Any) -> Failure | None:
+        raise NotImplementedError
+
+    def resolve(self, next_: Any, source: Any, info: Any, **kwargs: Any) -> Any:
+        refusal = self.refusal(info.context, source)
+        if refusal is None:
+            return next_(source, info, **kwargs)
+        if self.gives_null:
+            return None
+        raise refusal
+
+    async def resolve_async(self, next_: Any, source: Any, info: Any, **kwargs: Any) -> Any:
+        refusal = self.refusal(info.context, source)
+        if refusal is None:
+            result = next_(source, info, **kwargs)
+            return await result if inspect.isawaitable(result) else result
+        if self.gives_null:
+            return None
+        if source is None:
+            await info.context.audit_refusal(info.field_name, refusal)
+        raise refusal
+
+
+class requires(_Guard):  # noqa: N801 — reads as the directive that it is
+    """`extensions=[requires(Permission.PLANNING_READ)]`: the guard of a field, as a caller of the API sees it."""
+
+    def __init__(self, permission: Permission, *, or_self: bool = False, or_null: bool = False) -> None:
+        self.permission = permission
+        self.or_self = or_self
+        self.gives_null = or_null
+        self.directive = Requires(
+            permission=permission, or_self=or_self or strawberry.UNSET, or_null=or_null or strawberry.UNSET
+        )
+
+    def refusal(self, context: Context, source: Any) -> Failure | None:
+        actor = context.actor
+        if actor is None:
+            return _not_signed_in()
+        if self.or_self and is_self(actor, source):
+            return None
+        if actor.must_change_password:
+            return Forbidden("Change your password first (mutation passwordChange).")
+        if actor.can(self.permission):
+            return None
+        return Forbidden(f"This needs the permission {self.permission.name} ({self.permission.value}).")
+
+
+class signed_in(_Guard):  # noqa: N801
+    """The guard of fields that every signed-in caller may use."""
+
+    def __init__(self) -> None:
+        self.directive = Authenticated()
+
+    def refusal(self, context: Context, source: Any) -> Failure | None:  # noqa: ARG002 — the guard's interface
+        return _not_signed_in() if context.actor is None else None
+
+
+def _not_signed_in() -> Unauthenticated:
+    return Unauthenticated("Sign in first: send an access token as `Authorization: Bearer ...`.")
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def mutation(permission: Permission, *, description: str) -> Callable[[F], Any]:
+    """A guarded mutation field whose refusals are data in its payload."""
+
+    def wrap(resolver: F) -> Any:
+        return strawberry.mutation(
+            resolver, description=description, extensions=[requires(permission), ProblemsAsData()]
+        )
+
+    return wrap
+
+
+def query(permission: Permission, *, description: str, **options: Any) -> Callable[[F], Any]:
+    """A guarded query field."""
+
+    def wrap(resolver: F) -> Any:
+        return strawberry.field(resolver, description=description, extensions=[requires(permission)], **options)
+
+    return wrap

@@ -1,0 +1,1 @@
+"""The plan as GraphQL shows it, one module per noun."""

@@ -1,0 +1,1 @@
+"""The running system: web server, worker, command line, and the features they serve."""

@@ -1,0 +1,1 @@
+"""Roles, sign-in, refresh rotation and API tokens."""

@@ -1,0 +1,1 @@
+"""Capacity, load, and the plan that sets one against the other."""

@@ -1,0 +1,1 @@
+"""Sentences that read and write the plan."""

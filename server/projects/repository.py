@@ -1,0 +1,101 @@
+"""Sentences about projects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.columns import is_any
+from server.projects.models import ProjectRow, ProjectStatus
+
+
+class ProjectOrder(StrEnum):
+    CODE = "CODE"
+    NAME = "NAME"
+    START_DATE = "START_DATE"
+    UPDATED_AT = "UPDATED_AT"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFilter:
+    """All that is given must hold; lists mean any of. Deleted projects come with `updated_after` only."""
+
+    ids: Sequence[UUID] | None = None
+    statuses: Sequence[ProjectStatus] | None = None
+    business_unit_ids: Sequence[UUID] | None = None
+    search: str | None = None
+    active_on: date | None = None
+    archived: bool | None = None
+    updated_after: datetime | None = None
+
+
+_ORDERS: dict[ProjectOrder, tuple[Any, ...]] = {
+    ProjectOrder.CODE: (func.lower(ProjectRow.code), ProjectRow.id),
+    ProjectOrder.NAME: (func.lower(ProjectRow.name), ProjectRow.id),
+    ProjectOrder.START_DATE: (ProjectRow.start_date.asc().nulls_last(), ProjectRow.id),
+    ProjectOrder.UPDATED_AT: (ProjectRow.updated_at, ProjectRow.id),
+}
+
+
+async def by_ids(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[ProjectRow]:
+    """Deleted ones too: what once pointed to a project still does."""
+    return (await session.scalars(select(ProjectRow).where(is_any(ProjectRow.id, ids)))).all()
+
+
+async def by_id(session: AsyncSession, project_id: UUID, *, for_update: bool = False) -> ProjectRow | None:
+    """A project that is not deleted."""
+    statement = select(ProjectRow).where(ProjectRow.id == project_id, ProjectRow.deleted_at.is_(None))
+    return (await session.scalars(statement.with_for_update() if for_update else statement)).one_or_none()
+
+
+async def by_code(session: AsyncSession, code: str) -> ProjectRow | None:
+    """By code without regard to case, as the unique index has it."""
+    statement = select(ProjectRow).where(func.lower(ProjectRow.code) == code.lower(), ProjectRow.deleted_at.is_(None))
+    return (await session.scalars(statement)).one_or_none()
+
+
+async def page(
+    session: AsyncSession, wanted: ProjectFilter, order: ProjectOrder, offset: int, limit: int
+) -> Sequence[ProjectRow]:
+    if wanted.updated_after is not None:
+        order = ProjectOrder.UPDATED_AT  # an incremental read that stops half-way must be able to go on
+    statement = _where(select(ProjectRow), wanted).order_by(*_ORDERS[order]).offset(offset).limit(limit)
+    return (await session.scalars(statement)).all()
+
+
+async def count(session: AsyncSession, wanted: ProjectFilter) -> int:
+    return int((await session.scalars(_where(select(func.count()).select_from(ProjectRow), wanted))).one())
+
+
+def _where(statement: Select[Any], wanted: ProjectFilter) -> Select[Any]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.updated_after is None:
+        conditions.append(ProjectRow.deleted_at.is_(None))
+    else:
+        conditions.append(ProjectRow.updated_at >= wanted.updated_after)
+    if wanted.ids is not None:
+        conditions.append(is_any(ProjectRow.id, wanted.ids))
+    if wanted.statuses is not None:
+        conditions.append(is_any(ProjectRow.status, wanted.statuses))
+    if wanted.business_unit_ids is not None:
+        conditions.append(is_any(ProjectRow.business_unit_id, wanted.business_unit_ids))
+    if wanted.search:
+        pattern = wanted.search.strip()
+        conditions.append(
+            or_(
+                ProjectRow.code.icontains(pattern, autoescape=True), ProjectRow.name.icontains(pattern, autoescape=True)
+            )
+        )
+    if wanted.active_on is not None:
+        conditions.append(or_(ProjectRow.start_date.is_(None), ProjectRow.start_date <= wanted.active_on))
+        conditions.append(or_(ProjectRow.end_date.is_(None), ProjectRow.end_date >= wanted.active_on))
+    if wanted.archived is not None:
+        conditions.append(ProjectRow.archived_at.is_not(None) if wanted.archived else ProjectRow.archived_at.is_(None))
+    return statement.where(*conditions)

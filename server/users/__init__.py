@@ -1,0 +1,1 @@
+"""People and business units."""

@@ -1,0 +1,1 @@
+"""The planning rules, one module of tests for each module of rules."""
