@@ -7,11 +7,13 @@ import importlib.util
 from typing import Any
 
 import strawberry
+from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 from strawberry.types import ExecutionContext
 
 from schema.errors import MaskUnexpected
+from schema.metrics import OperationMetrics
 from schema.scalars import SCALARS
 
 MODULES = (
@@ -32,6 +34,17 @@ MODULES = (
 )
 
 
+CACHED_DOCUMENTS = 512
+
+
+def _parser_cache() -> ParserCache:
+    return ParserCache(maxsize=CACHED_DOCUMENTS)
+
+
+def _validation_cache() -> ValidationCache:
+    return ValidationCache(maxsize=CACHED_DOCUMENTS)
+
+
 class Schema(strawberry.Schema):
     def process_errors(self, errors: list[Any], execution_context: ExecutionContext | None = None) -> None:
         """MaskUnexpected logs what is unexpected; what is expected is an answer, not a log line."""
@@ -50,5 +63,5 @@ def build_schema() -> Schema:
         mutation=root("Mutation", "Mutations"),
         subscription=root("Subscription", "Subscriptions"),
         config=StrawberryConfig(scalar_map=SCALARS),
-        extensions=[MaskUnexpected],
+        extensions=[OperationMetrics, MaskUnexpected, _parser_cache, _validation_cache],
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import strawberry
+from server.authentication import Authenticator
 
 from schema.loaders import Loaders
-from server.actor import Actor
+from server.actor import Actor, Origin
 from server.database import Database, Reads, Transaction
 from server.errors import Failure, Unauthenticated
 from server.events import Bus
@@ -23,7 +25,16 @@ class Context:
     settings: Settings
     bus: Bus
     caller: Actor | None
+    origin: Origin = field(default_factory=Origin)
+    authenticator: Authenticator | None = None
     request_id: str | None = None
+    connection_params: dict[str, Any] | None = None
+
+    async def authenticate(self, authorization: str | None) -> Actor | None:
+        """The caller behind an Authorization header, or None without one. Raises Unauthenticated for a bad one."""
+        if self.authenticator is None:
+            raise Unauthenticated("This server takes no credentials here.")
+        return await self.authenticator.actor(authorization, self.origin)
 
     @property
     def actor(self) -> Actor | None:

@@ -47,7 +47,7 @@ class Payload:
 
 
 def shown(row: object) -> Any:
-    """A row, or a domain object, where GraphQL shows a type: their attributes carry the same names, so it passes as it is."""
+    """A row or domain object where GraphQL shows a type: its attributes carry the same names, so it passes as it is."""
     return row
 
 

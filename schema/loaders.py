@@ -10,6 +10,7 @@ from aiodataloader import DataLoader
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.database import Reads
+from server.observability import LOADER_BATCHES, LOADER_KEYS
 from server.projects import repository as projects
 from server.projects.models import ProjectRow
 from server.users import repository as users
@@ -42,6 +43,17 @@ def grouped_by(reads: Reads, fetch: Fetch, key: Callable[[Any], Any]) -> DataLoa
     return DataLoader(batch)
 
 
+def _counted(
+    label: str, batch: Callable[[list[Any]], Awaitable[list[Any]]]
+) -> Callable[[list[Any]], Awaitable[list[Any]]]:
+    async def counted(keys: list[Any]) -> list[Any]:
+        LOADER_BATCHES.labels(label).inc()
+        LOADER_KEYS.labels(label).inc(len(keys))
+        return await batch(keys)
+
+    return counted
+
+
 class Loaders:
     """Made when first used, since a DataLoader needs a running loop; loaders with arguments are kept per arguments."""
 
@@ -51,7 +63,9 @@ class Loaders:
 
     def _once(self, name: Hashable, make: Callable[[], DataLoader[Any, Any]]) -> DataLoader[Any, Any]:
         if name not in self._made:
-            self._made[name] = make()
+            loader = make()
+            loader.batch_load_fn = _counted(name if isinstance(name, str) else str(name[0]), loader.batch_load_fn)  # type: ignore[index]
+            self._made[name] = loader
         return self._made[name]
 
     @property

@@ -53,10 +53,9 @@ def test_part_time_by_weekday_skips_the_days_off(france):
 
 
 def test_a_holiday_on_a_day_off_costs_a_part_timer_nothing(france):
-    # May 2026: holidays on three Fridays and Mondays and one Thursday; four Wednesdays are off
-    assert computed(france, ContractTerm(date(2020, 1, 1), None, Decimal("0.8"), NOT_WEDNESDAY), month=MAY) == Decimal(
-        "13.00"
-    )
+    # May 2026 has five Fridays, of which the 1st and the 8th are holidays: only three more days are lost
+    not_friday = (Decimal(1), Decimal(1), Decimal(1), Decimal(1), Decimal(0))
+    assert computed(france, ContractTerm(date(2020, 1, 1), None, Decimal("0.8"), not_friday), month=MAY) == Decimal(14)
 
 
 def test_starting_in_mid_month_counts_from_that_day(france):
@@ -118,6 +117,14 @@ def test_an_absence_of_one_day_by_its_halves(france, start_half, end_half, left)
 def test_the_halves_of_an_absence_act_on_its_own_first_and_last_day_only(france):
     away = absence(date(2026, 2, 20), date(2026, 4, 10), Half.AFTERNOON, Half.MORNING)
     assert computed(france, FULL_TIME, absences=[away]) == Decimal("0.00")
+
+
+def test_the_first_and_the_last_day_of_a_month_belong_to_it(france):
+    april = date(2026, 4, 1)  # 21 working days, the 1st is a Wednesday, the 30th a Thursday
+    until_the_first, from_the_last = absence(march(30), april), absence(date(2026, 4, 30), date(2026, 5, 5))
+    assert computed(france, FULL_TIME, month=april, absences=[until_the_first, from_the_last]) == Decimal("19.00")
+    assert computed(france, ContractTerm(march(1), april, Decimal(1)), month=april) == Decimal("1.00")
+    assert computed(france, ContractTerm(date(2026, 4, 30), None, Decimal(1)), month=april) == Decimal("1.00")
 
 
 def test_an_absence_skips_days_that_are_not_worked(france):

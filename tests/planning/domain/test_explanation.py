@@ -36,7 +36,7 @@ def test_each_holiday_on_a_weekday_takes_a_day(france):
         ("HOLIDAY", "Public holiday on Friday 1 May 2026: Labor Day", "-1.00"),
         ("HOLIDAY", "Public holiday on Friday 8 May 2026: Victory Day", "-1.00"),
         ("HOLIDAY", "Public holiday on Thursday 14 May 2026: Ascension Day", "-1.00"),
-        ("HOLIDAY", "Public holiday on Monday 25 May 2026: Whit Monday", "-1.00"),
+        ("HOLIDAY", "Public holiday on Monday 25 May 2026: Pentecost Monday", "-1.00"),
     ]
 
 

@@ -1,0 +1,169 @@
+"""create_app(settings): routes, middleware and lifespan of the web server; no other server module imports schema."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import ipaddress
+from collections.abc import AsyncIterator, Awaitable
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import Lifespan
+
+from schema import build_schema
+from schema.http import GraphQLView
+from server import graphiql, rest
+from server.authentication import Authenticator
+from server.database import Database, create_engine
+from server.errors import Problem
+from server.events import Bus
+from server.middleware import BodyLimit, Observed, SecurityHeaders
+from server.observability import configure_logging, mark_dead, observe_engine, scrape
+from server.problems import problem_response
+from server.queue import Queue
+from server.settings import Settings, read_settings
+
+log = structlog.get_logger(__name__)
+
+PROBE_SECONDS = 2.0
+TITLES = {404: "There is nothing at this address; the API is at /graphql.", 405: "This address takes other methods."}
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The web server. `app.state` carries what the routes use: settings, database, redis, bus, authenticator."""
+    view = GraphQLView(build_schema(), settings)
+    routes = [
+        Route("/", _to_graphiql),
+        Route("/health", health),
+        Route("/readiness", readiness),
+        Route("/metrics", metrics),
+        Route("/graphql", view),
+        *rest.routes(),
+    ]
+    return Starlette(
+        routes=[*routes, WebSocketRoute("/graphql", view), *graphiql.static_routes()],
+        middleware=[
+            Middleware(Observed, routes=[route.path for route in routes]),
+            Middleware(SecurityHeaders, settings=settings),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Traceparent", "X-Request-ID"],
+                expose_headers=["X-Request-ID", "Retry-After"],
+            ),
+            Middleware(BodyLimit, limit=settings.max_body_bytes),
+        ],
+        exception_handlers={HTTPException: _http_error},
+        lifespan=_lifespan(settings),
+    )
+
+
+def app() -> Starlette:
+    """What uvicorn calls in each worker."""
+    settings = read_settings()
+    configure_logging(settings)
+    return create_app(settings)
+
+
+def _lifespan(settings: Settings) -> Lifespan[Starlette]:
+    @contextlib.asynccontextmanager
+    async def run(app: Starlette) -> AsyncIterator[None]:
+        engine = create_engine(settings)
+        observe_engine(engine)
+        redis = Redis.from_url(settings.redis_url, socket_connect_timeout=PROBE_SECONDS, health_check_interval=15)
+        bus = Bus(redis)
+        queue = Queue(settings.redis_url)
+        database = Database(engine, bus, queue)
+        authenticator = Authenticator(database, settings)
+        await bus.start()
+        forgetting = asyncio.create_task(authenticator.forget_on(bus), name="forget-changed-access")
+        app.state.settings, app.state.database, app.state.redis = settings, database, redis
+        app.state.bus, app.state.authenticator = bus, authenticator
+        log.info("started")
+        try:
+            yield
+        finally:
+            forgetting.cancel()
+            await bus.stop()
+            await queue.close()
+            await redis.aclose()
+            await database.close()
+            mark_dead()
+            log.info("stopped")
+
+    return run
+
+
+def _to_graphiql(_request: Request) -> Response:
+    return RedirectResponse("/graphql")
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = TITLES.get(error.status_code, error.detail)
+    code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "BAD_REQUEST")
+    response = problem_response(Problem(code, error.detail, error.status_code, detail, instance=request.url.path))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def health(_request: Request) -> Response:
+    """The process answers; nothing else is asked."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readiness(request: Request) -> Response:
+    """Each dependency's state. Without PostgreSQL we cannot serve (503); without Redis we can, less well."""
+    state = request.app.state
+    database, redis = await asyncio.gather(_probe(_ask_postgres(state.database)), _probe(state.redis.ping()))
+    status = {"database": database, "redis": redis}
+    summary = "unavailable" if database != "ok" else "ok" if redis == "ok" else "degraded"
+    return JSONResponse({"status": summary, "dependencies": status}, 503 if database != "ok" else 200)
+
+
+async def _ask_postgres(database: Database) -> None:
+    async with database.reads.session() as session:
+        await session.execute(text("SELECT 1"))
+
+
+async def _probe(answer: Awaitable[object]) -> str:
+    try:
+        await asyncio.wait_for(answer, PROBE_SECONDS)
+    except (TimeoutError, OSError, RedisError, SQLAlchemyError) as error:
+        log.warning("dependency_unavailable", error=type(error).__name__)
+        return "unavailable"
+    return "ok"
+
+
+async def metrics(request: Request) -> Response:
+    """For loopback callers and holders of METRICS_TOKEN; to others there is nothing here."""
+    if not _may_scrape(request):
+        raise HTTPException(404)
+    body, media_type = await asyncio.to_thread(scrape)
+    return Response(body, headers={"content-type": media_type})
+
+
+def _may_scrape(request: Request) -> bool:
+    token = request.app.state.settings.metrics_token
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if token is not None and hmac.compare_digest(given.encode(), token.get_secret_value().encode()):
+        return True
+    # A reverse proxy on this machine calls from loopback for callers from anywhere.
+    if request.client is None or "x-forwarded-for" in request.headers or "forwarded" in request.headers:
+        return False
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(request.client.host).is_loopback
+    return False

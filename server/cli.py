@@ -1,0 +1,194 @@
+"""The `plancharge` command: a thin face over what the other modules do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from server import dev, seed, serving, worker
+from server.administration import create_admin, verify
+from server.embedded import EmbeddedError
+from server.migrate import migrate
+from server.settings import SettingsError, read_settings
+
+EXIT_DIFFERENCES = 3
+
+
+def main() -> None:
+    """Expected failures end with one clear line and exit code 1, Ctrl-C with 130."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        click.echo("\nStopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (SettingsError, EmbeddedError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        click.echo(f"Error: {_explain(error)}", err=True)
+        sys.exit(1)
+
+
+def _explain(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return f"A server cannot be reached ({error}): check that it runs, and DATABASE_URL and REDIS_URL."
+    return str(error)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="plan-de-charge", prog_name="plancharge")
+def cli() -> None:
+    """Plan de Charge: who works on what, month by month, and where the plan breaks.
+
+    Settings come from the environment; .env.example lists them all. Start with `plancharge dev`.
+    """
+
+
+@cli.command("dev")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".plancharge"),
+    show_default=True,
+    help="Where the data is kept.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8200, show_default=True, help="Port to listen on.")
+def dev_command(data: Path, host: str, port: int) -> None:
+    """Run everything on this machine: PostgreSQL, Valkey, migrations, a demo company, web server and worker.
+
+    DATABASE_URL and REDIS_URL, when set, replace the embedded servers.
+    """
+    dev.run(data, host, port)
+
+
+@cli.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8200, show_default=True, help="Port to listen on.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
+@click.option(
+    "--metrics-folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where several workers share their metrics.",
+)
+def serve_command(host: str, port: int, workers: int, metrics_folder: Path | None) -> None:
+    """Run the web server."""
+    read_settings()
+    serving.serve(host, port, workers, metrics_folder)
+
+
+@cli.command("worker")
+def worker_command() -> None:
+    """Run the worker: jobs and schedules."""
+    worker.run(read_settings())
+
+
+@cli.command("migrate")
+def migrate_command() -> None:
+    """Bring the database to the newest schema, and write permissions, shipped roles and first settings."""
+    asyncio.run(migrate(read_settings()))
+    click.echo("The database is up to date.")
+
+
+@cli.command("create-admin")
+@click.option("--email", required=True, help="Address to sign in with.")
+@click.option("--first-name", required=True, help="First name.")
+@click.option("--last-name", required=True, help="Last name.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
+def create_admin_command(email: str, first_name: str, last_name: str, password_stdin: bool) -> None:
+    """Create an administrator, who must change the password at the first sign-in."""
+    settings = read_settings()
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    asyncio.run(create_admin(settings, email, first_name, last_name, password))
+    click.echo(f"Created {email}; the password must be changed at the first sign-in.")
+
+
+def _date(_context: click.Context, _parameter: click.Parameter, value: str | None) -> date | None:
+    try:
+        return date.fromisoformat(value) if value else None
+    except ValueError as error:
+        raise click.BadParameter("give a day such as 2026-03-31") from error
+
+
+def _month(_context: click.Context, _parameter: click.Parameter, value: str) -> date:
+    try:
+        return date.fromisoformat(f"{value}-01")
+    except ValueError as error:
+        raise click.BadParameter("give a month such as 2025-01") from error
+
+
+@cli.command("seed")
+@click.option("--users", default=300, show_default=True, type=click.IntRange(1, 100_000), help="People.")
+@click.option("--projects", default=120, show_default=True, type=click.IntRange(1, 20_000), help="Projects.")
+@click.option("--from", "first", default="2025-01", show_default=True, callback=_month, help="First month.")
+@click.option("--months", default=36, show_default=True, type=click.IntRange(1, 120), help="How many months.")
+@click.option("--as-of", callback=_date, help="The day the company is seen from; today unless given.")
+@click.option("--demo", is_flag=True, help="Also create the demo sign-ins (never in production).")
+def seed_command(users: int, projects: int, first: date, months: int, as_of: date | None, demo: bool) -> None:
+    """Fill an empty database with a believable company; the same arguments give the same rows."""
+    settings = read_settings()
+    today = as_of or datetime.now(settings.timezone).date()
+    wanted = seed.Demo(users, projects, first, months, today, accounts=demo)
+    with click.progressbar(length=100, label="Writing the company") as bar:
+        summary = asyncio.run(
+            seed.write(settings, wanted, lambda share: bar.update(max(0, int(share * 100) - bar.pos)))
+        )
+    click.echo(", ".join(f"{count} {name}" for name, count in summary.items()))
+
+
+@cli.command("verify")
+@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON lines.")
+def verify_command(as_json: bool) -> None:
+    """Recompute every capacity and expected load, and compare with what is stored. Exit code 3 on a difference."""
+    settings = read_settings()
+    show: Callable[[Any], None] = lambda found: (
+        click.echo(json.dumps(found, default=str)) if as_json else click.echo(found)
+    )
+    with click.progressbar(length=100, label="Recomputing", file=sys.stderr) as bar:
+        differences, checked = asyncio.run(
+            verify(settings, lambda share: bar.update(max(0, int(share * 100) - bar.pos)))
+        )
+    for difference in differences:
+        show(difference)
+    if not as_json:
+        click.echo(f"{checked} rows checked, {len(differences)} differences.")
+    if differences:
+        raise click.exceptions.Exit(EXIT_DIFFERENCES)
+
+
+@cli.command("export-schema")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; standard output unless given.")
+@click.option("--check", is_flag=True, help="Only compare with the file; exit code 3 when they differ.")
+def export_schema_command(output: Path | None, check: bool) -> None:
+    """Print the GraphQL schema with its directives."""
+    from schema import build_schema
+
+    text = build_schema().as_str() + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+    elif not check:
+        output.write_text(text, encoding="utf-8")
+    elif not output.exists() or output.read_text(encoding="utf-8") != text:
+        click.echo(f"{output} is not what the code says: run `make schema` and review the difference.", err=True)
+        raise click.exceptions.Exit(EXIT_DIFFERENCES)
+
+
+if __name__ == "__main__":
+    main()
