@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -158,9 +157,10 @@ def seed_command(users: int, projects: int, first: date, months: int, as_of: dat
 def verify_command(as_json: bool) -> None:
     """Recompute every capacity and expected load, and compare with what is stored. Exit code 3 on a difference."""
     settings = read_settings()
-    show: Callable[[Any], None] = lambda found: (
-        click.echo(json.dumps(found, default=str)) if as_json else click.echo(found)
-    )
+
+    def show(found: Any) -> None:
+        click.echo(json.dumps(found, default=str) if as_json else str(found))
+
     with click.progressbar(length=100, label="Recomputing", file=sys.stderr) as bar:
         differences, checked = asyncio.run(
             verify(settings, lambda share: bar.update(max(0, int(share * 100) - bar.pos)))

@@ -304,7 +304,7 @@ async def test_stopping_ends_open_sessions_and_twice_is_harmless(folder: Path) -
     connection = await asyncpg.connect(server.url().replace("+asyncpg", ""))
     begun = time.monotonic()
     server.stop()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 10
     server.stop()
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await connection.fetch("SELECT 1")
@@ -331,8 +331,8 @@ if sys.argv[2] == "unwatched":
     import shutil
     shutil.which = lambda name, which=shutil.which: None if name == "setpriv" else which(name)
 with postgres, valkey:
-    print(postgres.pid, valkey.pid, flush=True)
     try:
+        print(postgres.pid, valkey.pid, flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         print("orderly", flush=True)
@@ -361,8 +361,8 @@ def test_no_server_outlives_a_killed_starter(folder: Path) -> None:
     assert alive(valkey)
     starter.kill()
     starter.communicate()
-    assert ends_within(10, postgres)
-    assert ends_within(10, valkey)
+    assert ends_within(20, postgres)
+    assert ends_within(20, valkey)
 
 
 async def test_where_the_kernel_does_not_watch_the_next_start_stops_what_was_left(folder: Path) -> None:

@@ -147,8 +147,8 @@ class EmbeddedPostgres(EmbeddedServer):
             command += ["-c", f"{name}={setting}"]
         environment = _environment()
         if self._stale_pid is not None:
-            # PostgreSQL takes any living process with the pid in postmaster.pid for itself, a zombie or a stranger after
-            # a reboot included. By this variable (pg_ctl's way) it knows better, and still checks the shared memory.
+            # PostgreSQL takes any living process that has the pid in postmaster.pid for itself: a zombie or, after
+            # a reboot, a stranger. This variable, pg_ctl's way, tells it better; it still checks the shared memory.
             environment["PG_GRANDPARENT_PID"] = str(self._stale_pid)
         with self._log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603

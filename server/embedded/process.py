@@ -123,7 +123,7 @@ class EmbeddedServer(ABC):
                 return
 
     def _wait_until_ready(self) -> None:
-        assert self._process is not None  # noqa: S101
+        assert self._process is not None
         deadline = time.monotonic() + START_LIMIT
         while not self._is_ready():
             if self._process.poll() is not None:
