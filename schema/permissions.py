@@ -14,39 +14,9 @@ from strawberry.types.field import StrawberryField
 from schema.context import Context
 from schema.enums import described
 from schema.errors import ProblemsAsData
+from server.access.permissions import PERMISSION_TEXTS
 from server.actor import Actor, Permission
 from server.errors import Failure, Forbidden, Unauthenticated
-
-PERMISSION_TEXTS = {
-    Permission.USERS_READ: "See people: names, status, business unit.",
-    Permission.USERS_READ_PERSONAL: "See people's e-mail addresses and last sign-ins.",
-    Permission.USERS_WRITE: "Create, change, invite and deactivate people.",
-    Permission.ROLES_READ: "See roles, permissions and who holds them.",
-    Permission.ROLES_WRITE: "Create and change roles, and give them to people.",
-    Permission.BUSINESS_UNITS_WRITE: "Create and change business units.",
-    Permission.PROJECTS_READ: "See projects.",
-    Permission.PROJECTS_WRITE: "Create, change and delete projects.",
-    Permission.PLANNING_READ: "See the plan: capacity, load, assignments, utilisation, availability.",
-    Permission.PLANNING_WRITE: "State load in cells.",
-    Permission.ASSIGNMENTS_WRITE: "Create, change, split and delete assignments.",
-    Permission.CAPACITIES_WRITE: "Override capacities.",
-    Permission.CONTRACTS_READ: "See contracts.",
-    Permission.CONTRACTS_WRITE: "Set contracts.",
-    Permission.ABSENCES_READ: "See absences, without their type.",
-    Permission.ABSENCES_READ_TYPE: "See the types of absences, which may be health data.",
-    Permission.ABSENCES_WRITE: "Create and delete absences.",
-    Permission.MONTHS_CLOSE: "Close and reopen months.",
-    Permission.SETTINGS_READ: "See the company's settings and calendar.",
-    Permission.SETTINGS_WRITE: "Change the company's settings and calendar.",
-    Permission.TOKENS_WRITE: "Create and revoke API tokens.",
-    Permission.MAPPINGS_READ: "See which people match which external records.",
-    Permission.MAPPINGS_WRITE: "Match people with external records.",
-    Permission.SYNC_READ: "See syncs, their refusals and conflicts.",
-    Permission.SYNC_WRITE: "Start and cancel syncs, and resolve conflicts.",
-    Permission.AUDIT_READ: "See the audit log.",
-    Permission.AUDIT_READ_METADATA: "See before and after in the audit log.",
-    Permission.DATA_EXPORT: "Export data in bulk.",
-}
 
 described(Permission, "What can be allowed.", {member.name: text for member, text in PERMISSION_TEXTS.items()})
 
@@ -72,8 +42,18 @@ class Authenticated:
     pass
 
 
+@strawberry.schema_directive(
+    name="public",
+    locations=[Location.FIELD_DEFINITION],
+    description="Anyone may use the field, signed in or not.",
+)
+class Public:
+    pass
+
+
 def is_self(actor: Actor, source: Any) -> bool:
-    return actor.user_id is not None and getattr(source, "id", None) == actor.user_id
+    """Whether the object is the caller, or belongs to the caller: what has a `user_id` is about that person."""
+    return actor.user_id is not None and getattr(source, "user_id", getattr(source, "id", None)) == actor.user_id
 
 
 class _Guard(FieldExtension):
@@ -138,6 +118,16 @@ class signed_in(_Guard):  # noqa: N801
 
     def refusal(self, context: Context, source: Any) -> Failure | None:  # noqa: ARG002 — the guard's interface
         return _not_signed_in() if context.actor is None else None
+
+
+class public(_Guard):  # noqa: N801
+    """Marks the few fields that need no caller, so that the SDL shows it and no field is bare by accident."""
+
+    def __init__(self) -> None:
+        self.directive = Public()
+
+    def refusal(self, context: Context, source: Any) -> Failure | None:  # noqa: ARG002
+        return None
 
 
 def _not_signed_in() -> Unauthenticated:

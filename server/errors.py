@@ -62,7 +62,18 @@ TITLES: dict[str, tuple[str, int]] = {
     "MONTH_CLOSED": ("The month is closed", 409),
     "PROJECT_CLOSED": ("The project takes no new load", 409),
     "ARCHIVED": ("Archived, not deleted", 200),
+    "OVERALLOCATED": ("More load than capacity", 200),
+    "RECOMPUTING": ("A large change is still being worked in", 409),
+    "NOT_APPLIED": ("Refused with the rest of the call", 409),
+    "CLOSED_MONTHS": ("Closed months stay as they are", 200),
+    "NO_CONTRACT": ("No contract in this period", 200),
+    "CONTRACT_OVERLAP": ("Contracts of one person never overlap", 409),
+    "MANAGED_ELSEWHERE": ("Another system owns this", 409),
     "IN_USE": ("Still in use", 409),
+    "LAST_ADMIN": ("Someone must remain who can administer", 409),
+    "READ_ONLY": ("This cannot be changed", 409),
+    "PERMISSION_NOT_HELD": ("Nobody grants a permission they lack", 403),
+    "LINK_NOT_VALID": ("The link does not work any more", 410),
     "IDEMPOTENCY_KEY_REUSED": ("The idempotency key was used for another request", 409),
 }
 

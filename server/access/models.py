@@ -139,10 +139,12 @@ class IdempotencyKeyRow(Base):
 class SignInFailureKind(IntEnum):
     ACCOUNT = 1
     ADDRESS = 2
+    PAIR = 3
+    """one account from one address"""
 
 
 class SignInFailureRow(Base):
-    """Failed sign-ins per account and per address, by which the next try is slowed down; keys are hashed."""
+    """Failed sign-ins per account, address and pair of them, by which the next try is slowed down; keys are hashed."""
 
     __tablename__ = "sign_in_failures"
 
@@ -150,3 +152,5 @@ class SignInFailureRow(Base):
     key_hash: Mapped[str] = mapped_column(Text, primary_key=True)
     failures: Mapped[int] = mapped_column()
     last_failure_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    refused_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """when a try was last refused for it: only the first refusal of a delay is audited, or anyone could fill the log"""
