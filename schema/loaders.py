@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from datetime import date
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from aiodataloader import DataLoader
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.access import role_repository as roles
+from server.access.models import RoleRow
 from server.database import Reads
 from server.observability import LOADER_BATCHES, LOADER_KEYS
+from server.planning.models import AssignmentRow
+from server.planning.repository import assignments, cells
+from server.planning.repository.assignments import Period
+from server.planning.repository.cells import CellRow, ProjectTotals
+from server.planning.service import grid
+from server.planning.service.grid import CapacityKey, CapacityLines, MonthRow
 from server.projects import repository as projects
 from server.projects.models import ProjectRow
 from server.users import repository as users
@@ -54,6 +65,11 @@ def _counted(
     return counted
 
 
+def _label(name: Hashable) -> str:
+    """A loader with arguments is counted under its own name, whatever they are."""
+    return str(name[0] if isinstance(name, tuple) else name)
+
+
 class Loaders:
     """Made when first used, since a DataLoader needs a running loop; loaders with arguments are kept per arguments."""
 
@@ -64,7 +80,7 @@ class Loaders:
     def _once(self, name: Hashable, make: Callable[[], DataLoader[Any, Any]]) -> DataLoader[Any, Any]:
         if name not in self._made:
             loader = make()
-            loader.batch_load_fn = _counted(name if isinstance(name, str) else str(name[0]), loader.batch_load_fn)  # type: ignore[index]
+            loader.batch_load_fn = _counted(_label(name), loader.batch_load_fn)  # type: ignore[method-assign]
             self._made[name] = loader
         return self._made[name]
 
@@ -77,5 +93,47 @@ class Loaders:
         return self._once("business_unit", lambda: by_key(self._reads, users.units_by_ids, key=lambda row: row.id))
 
     @property
+    def user_roles(self) -> DataLoader[UUID, list[Row[UUID, RoleRow]]]:
+        """user -> (user_id, RoleRow) of the roles held."""
+        return self._once("user_roles", lambda: grouped_by(self._reads, roles.of_users, key=lambda row: row.user_id))
+
+    @property
+    def role_grants(self) -> DataLoader[UUID, list[Row[UUID, str, int]]]:
+        """role -> (role_id, code, scope) of what it grants."""
+        return self._once("role_grants", lambda: grouped_by(self._reads, roles.grants, key=lambda row: row.role_id))
+
+    @property
     def project(self) -> DataLoader[UUID, ProjectRow | None]:
         return self._once("project", lambda: by_key(self._reads, projects.by_ids, key=lambda row: row.id))
+
+    @property
+    def capacity_lines(self) -> DataLoader[CapacityKey, CapacityLines]:
+        return self._once("capacity_lines", lambda: by_key(self._reads, grid.capacity_lines, key=lambda row: row.key))
+
+    @property
+    def project_cells(self) -> DataLoader[tuple[UUID, date], list[CellRow]]:
+        """(project, month) -> its cells."""
+        key: Callable[[CellRow], Any] = lambda row: (row.project_id, row.month)  # noqa: E731
+        return self._once("project_cells", lambda: grouped_by(self._reads, cells.of_projects, key))
+
+    def user_months(self, first: date, last: date) -> DataLoader[UUID, list[MonthRow]]:
+        """person -> every month of the range."""
+        fetch = partial(grid.months_of_users, first=first, last=last)
+        name = ("user_months", first, last)
+        return self._once(name, lambda: grouped_by(self._reads, fetch, key=lambda row: row.user_id))
+
+    def project_months(self, first: date, last: date) -> DataLoader[UUID, list[ProjectTotals]]:
+        """project -> every month of the range."""
+        fetch = partial(grid.months_of_projects, first=first, last=last)
+        name = ("project_months", first, last)
+        return self._once(name, lambda: grouped_by(self._reads, fetch, key=lambda row: row.project_id))
+
+    def assignments_of_user(self, period: Period) -> DataLoader[UUID, list[AssignmentRow]]:
+        """person -> their assignments that reach into the period."""
+        fetch, name = partial(assignments.of_users, period=period), ("assignments_of_user", period)
+        return self._once(name, lambda: grouped_by(self._reads, fetch, key=lambda row: row.user_id))
+
+    def assignments_of_project(self, period: Period) -> DataLoader[UUID, list[AssignmentRow]]:
+        """project -> the assignments to it that reach into the period."""
+        fetch, name = partial(assignments.of_projects, period=period), ("assignments_of_project", period)
+        return self._once(name, lambda: grouped_by(self._reads, fetch, key=lambda row: row.project_id))

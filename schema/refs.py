@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from schema.business_units import BusinessUnit
     from schema.planning.assignments import Assignment
     from schema.planning.cells import Cell
-    from schema.planning.grid import PlanningMonth
+    from schema.planning.grid import PlanningMonth, ProjectMonth
     from schema.projects import Project
     from schema.roles import Role
     from schema.users import User
@@ -22,3 +22,4 @@ ProjectRef = Annotated["Project", strawberry.lazy("schema.projects")]
 CellRef = Annotated["Cell", strawberry.lazy("schema.planning.cells")]
 PlanningMonthRef = Annotated["PlanningMonth", strawberry.lazy("schema.planning.grid")]
 AssignmentRef = Annotated["Assignment", strawberry.lazy("schema.planning.assignments")]
+ProjectMonthRef = Annotated["ProjectMonth", strawberry.lazy("schema.planning.grid")]

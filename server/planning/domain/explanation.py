@@ -36,6 +36,7 @@ class CapacityLineKind(StrEnum):
     ABSENCE = "ABSENCE"
     PENDING_ABSENCE = "PENDING_ABSENCE"
     OVERRIDE = "OVERRIDE"
+    STALE = "STALE"
     LOAD = "LOAD"
     MISSING = "MISSING"
 

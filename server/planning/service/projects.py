@@ -10,6 +10,7 @@ from sqlalchemy import exists, func, or_, select, update
 from server.database import Transaction
 from server.errors import Problem, problem
 from server.planning.models import AssignmentRow, ForecastRow
+from server.planning.repository import months
 from server.planning.service.recompute import recompute
 from server.projects.models import ProjectRow
 from server.projects.service import for_change
@@ -20,6 +21,7 @@ async def delete(tx: Transaction, project_id: UUID, expected_version: int | None
 
     Its assignments end either way, so that nobody is expected on it any more in the open months.
     """
+    await months.share_lock(tx.session)  # before the project's own lock: the order that every write keeps
     row = await for_change(tx, project_id, expected_version)
     loaded = exists().where(
         ForecastRow.project_id == project_id, or_(ForecastRow.stated.is_not(None), ForecastRow.actual.is_not(None))

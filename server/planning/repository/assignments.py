@@ -1,0 +1,108 @@
+"""Sentences about assignments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, and_, exists, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.columns import is_any
+from server.planning.models import AssignmentRow, ContractRow
+from server.projects.models import ProjectRow
+from server.users.models import UserRow
+
+_A = AssignmentRow
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentFilter:
+    """All that is given must hold; lists mean any of. Deleted ones come with `updated_after` or on request only.
+
+    `active_from` and `active_to` find those that reach into these days.
+    """
+
+    user_ids: Sequence[UUID] | None = None
+    project_ids: Sequence[UUID] | None = None
+    business_unit_ids: Sequence[UUID] | None = None
+    active_from: date | None = None
+    active_to: date | None = None
+    include_deleted: bool = False
+    updated_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """What a nested list may ask for: assignments that reach into these days."""
+
+    active_from: date | None = None
+    active_to: date | None = None
+
+
+async def locked(session: AsyncSession, assignment_id: UUID) -> AssignmentRow | None:
+    """An assignment that is not deleted."""
+    statement = select(_A).where(_A.id == assignment_id, _A.deleted_at.is_(None)).with_for_update()
+    return (await session.scalars(statement)).one_or_none()
+
+
+async def hold_project(session: AsyncSession, project_id: UUID) -> ProjectRow | None:
+    """The project as it stays until the end of the transaction: closing or deleting it waits, or came first."""
+    statement = select(ProjectRow).where(ProjectRow.id == project_id, ProjectRow.deleted_at.is_(None))
+    return (await session.scalars(statement.with_for_update(read=True))).one_or_none()
+
+
+async def hold_project_of(session: AsyncSession, assignment_id: UUID) -> ProjectRow | None:
+    """Before the assignment itself is locked: deleting a project locks it first and its assignments then."""
+    project_id = select(_A.project_id).where(_A.id == assignment_id).scalar_subquery()
+    statement = select(ProjectRow).where(ProjectRow.id == project_id)
+    return (await session.scalars(statement.with_for_update(read=True))).one_or_none()
+
+
+async def has_contract(session: AsyncSession, user_id: UUID, first: date, last: date) -> bool:
+    within = and_(ContractRow.start_date <= last, or_(ContractRow.end_date.is_(None), ContractRow.end_date >= first))
+    return bool((await session.scalars(select(exists().where(ContractRow.user_id == user_id, within)))).one())
+
+
+async def of_users(session: AsyncSession, ids: Sequence[UUID], *, period: Period) -> Sequence[AssignmentRow]:
+    return (await session.scalars(_within(period).where(is_any(_A.user_id, ids)))).all()
+
+
+async def of_projects(session: AsyncSession, ids: Sequence[UUID], *, period: Period) -> Sequence[AssignmentRow]:
+    return (await session.scalars(_within(period).where(is_any(_A.project_id, ids)))).all()
+
+
+def _within(period: Period) -> Select[tuple[AssignmentRow]]:
+    wanted = AssignmentFilter(active_from=period.active_from, active_to=period.active_to)
+    return _where(select(_A), wanted).order_by(_A.start_date, _A.id)
+
+
+async def page(session: AsyncSession, wanted: AssignmentFilter, offset: int, limit: int) -> Sequence[AssignmentRow]:
+    order = (_A.start_date, _A.id) if wanted.updated_after is None else (_A.updated_at, _A.id)
+    return (await session.scalars(_where(select(_A), wanted).order_by(*order).offset(offset).limit(limit))).all()
+
+
+async def count(session: AsyncSession, wanted: AssignmentFilter) -> int:
+    return int((await session.scalars(_where(select(func.count()).select_from(_A), wanted))).one())
+
+
+def _where(statement: Select[Any], wanted: AssignmentFilter) -> Select[Any]:
+    if wanted.updated_after is not None:
+        statement = statement.where(_A.updated_at >= wanted.updated_after)
+    elif not wanted.include_deleted:
+        statement = statement.where(_A.deleted_at.is_(None))
+    if wanted.user_ids is not None:
+        statement = statement.where(is_any(_A.user_id, wanted.user_ids))
+    if wanted.project_ids is not None:
+        statement = statement.where(is_any(_A.project_id, wanted.project_ids))
+    if wanted.business_unit_ids is not None:
+        members = select(UserRow.id).where(is_any(UserRow.business_unit_id, wanted.business_unit_ids))
+        statement = statement.where(_A.user_id.in_(members))
+    if wanted.active_from is not None:
+        statement = statement.where(_A.end_date >= wanted.active_from)
+    if wanted.active_to is not None:
+        statement = statement.where(_A.start_date <= wanted.active_to)
+    return statement
