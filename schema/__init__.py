@@ -12,12 +12,14 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 from strawberry.types import ExecutionContext
 
-from schema.errors import MaskUnexpected
+from schema.errors import MaskUnexpected, masked
 from schema.metrics import OperationMetrics
 from schema.scalars import SCALARS
 
 MODULES = (
     "schema.users",
+    "schema.business_units",
+    "schema.roles",
     "schema.access",
     "schema.projects",
     "schema.planning.grid",
@@ -47,7 +49,10 @@ def _validation_cache() -> ValidationCache:
 
 class Schema(strawberry.Schema):
     def process_errors(self, errors: list[Any], execution_context: ExecutionContext | None = None) -> None:
-        """MaskUnexpected logs what is unexpected; what is expected is an answer, not a log line."""
+        """Masks what the parser raises, which is outside MaskUnexpected's hooks; what is expected is not logged."""
+        if execution_context is not None and execution_context.graphql_document is None:
+            request_id = getattr(execution_context.context, "request_id", None)
+            errors[:] = [masked(error, request_id) for error in errors]
 
 
 def build_schema() -> Schema:

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any
 
 import strawberry
-from server.authentication import Authenticator
 
 from schema.loaders import Loaders
 from server.actor import Actor, Origin
+from server.authentication import Authenticator
 from server.database import Database, Reads, Transaction
 from server.errors import Failure, Unauthenticated
 from server.events import Bus

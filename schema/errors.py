@@ -10,10 +10,12 @@ import strawberry
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import FieldExtension, SchemaExtension
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.field import StrawberryField
 
 from server import errors
 from server.errors import Failure, Refused
+from server.problems import DATABASE_AWAY, is_database_away
 
 log = structlog.get_logger(__name__)
 
@@ -96,23 +98,37 @@ class MaskUnexpected(SchemaExtension):
 
 
 def masked(error: GraphQLError, request_id: str | None) -> GraphQLError:
-    """The error as a client may see it: the members of RFC 7807 and a stable code, nothing of an unexpected cause."""
+    """The error as a client may see it: the members of RFC 7807 and a stable code, nothing of an unexpected cause.
+
+    A new error: that of an invalid document is cached, and other requests get it too.
+    """
+    if "instance" in (error.extensions or {}):
+        return error  # masked before: strawberry passes some errors through two hooks
     cause: BaseException | None = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
+    message = error.message
     if isinstance(cause, Failure):
         members = cause.extensions
     elif isinstance(cause, Refused):
         members = cause.problems[0].members()
+    elif is_database_away(cause):
+        log.warning("database_away", error=type(cause).__name__)
+        message, members = str(DATABASE_AWAY), DATABASE_AWAY.extensions
+    elif isinstance(cause, InvalidOperationTypeError):
+        message = "This kind of operation cannot be run over this transport."
+        members = errors.BadRequest(message).extensions
+    elif isinstance(cause, CannotGetOperationTypeError):
+        message = cause.as_http_error_reason()
+        members = errors.BadRequest(message).extensions
     elif isinstance(cause, GraphQLError):
         members = _of_the_document(error, cause).members()
     else:
         log.error("unexpected_error", path=error.path, exc_info=cause)
-        failure = Failure(f"Something went wrong on our side; quote request {request_id} when you report it.")
-        error = GraphQLError(str(failure), error.nodes, path=error.path)
-        members = failure.extensions
-    error.extensions = {**members, "instance": f"urn:request:{request_id}" if request_id else None}
-    return error
+        message = f"Something went wrong on our side; quote request {request_id} when you report it."
+        members = Failure(message).extensions
+    extensions = {**members, "instance": f"urn:request:{request_id}" if request_id else None}
+    return GraphQLError(message, error.nodes, error.source, error.positions, error.path, extensions=extensions)
 
 
 def _of_the_document(error: GraphQLError, cause: GraphQLError) -> errors.Problem:

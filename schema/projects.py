@@ -13,11 +13,15 @@ from schema.enums import described
 from schema.errors import Payload, shown
 from schema.inputs import given
 from schema.pages import IncrementalPage, PageNumber, PageSize, selects, window
-from schema.permissions import mutation, query
-from schema.refs import BusinessUnitRef
+from schema.permissions import mutation, query, requires
+from schema.refs import AssignmentRef, BusinessUnitRef, ProjectMonthRef
+from schema.scalars import Month
 from server.actor import Permission
 from server.errors import BadRequest, NotFound
 from server.incremental import next_updated_after
+from server.planning.models import AssignmentRow
+from server.planning.repository.assignments import Period
+from server.planning.repository.cells import ProjectTotals
 from server.planning.service import projects as planned_projects
 from server.projects import repository, service
 from server.projects.models import ProjectRow, ProjectStatus
@@ -69,6 +73,38 @@ class Project:
         if parent.business_unit_id is None:
             return None
         return await info.context.loaders.business_unit.load(parent.business_unit_id)
+
+    @strawberry.field(
+        description="What is laid on the project's people, month by month.",
+        graphql_type=list[ProjectMonthRef],
+        extensions=[requires(Permission.PLANNING_READ)],
+    )
+    async def months(
+        self,
+        info: Info,
+        parent: strawberry.Parent[ProjectRow],
+        first: Annotated[Month, strawberry.argument(name="from", description="First month.")],
+        last: Annotated[Month, strawberry.argument(name="to", description="Last month, included; at most 60 months.")],
+    ) -> list[ProjectTotals]:
+        return await info.context.loaders.project_months(first, last).load(parent.id)
+
+    @strawberry.field(
+        description="The assignments to the project, by start.",
+        graphql_type=list[AssignmentRef],
+        extensions=[requires(Permission.PLANNING_READ)],
+    )
+    async def assignments(
+        self,
+        info: Info,
+        parent: strawberry.Parent[ProjectRow],
+        active_from: Annotated[
+            date | None, strawberry.argument(description="Only those that end on this day or later.")
+        ] = None,
+        active_to: Annotated[
+            date | None, strawberry.argument(description="Only those that start on this day or earlier.")
+        ] = None,
+    ) -> list[AssignmentRow]:
+        return await info.context.loaders.assignments_of_project(Period(active_from, active_to)).load(parent.id)
 
 
 @strawberry.input(description="Which projects: all that is given must hold.")

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.columns import is_any
 from server.projects.models import ProjectRow, ProjectStatus
+from server.search import contains, storable
 
 
 class ProjectOrder(StrEnum):
@@ -56,8 +57,11 @@ async def by_id(session: AsyncSession, project_id: UUID, *, for_update: bool = F
 
 
 async def by_code(session: AsyncSession, code: str) -> ProjectRow | None:
-    """By code without regard to case, as the unique index has it."""
-    statement = select(ProjectRow).where(func.lower(ProjectRow.code) == code.lower(), ProjectRow.deleted_at.is_(None))
+    """By code without regard to case, as the unique index has it: PostgreSQL's lower(), which is not Python's."""
+    if not storable(code):
+        return None
+    same = func.lower(ProjectRow.code) == func.lower(code.strip())
+    statement = select(ProjectRow).where(same, ProjectRow.deleted_at.is_(None))
     return (await session.scalars(statement)).one_or_none()
 
 
@@ -87,12 +91,7 @@ def _where(statement: Select[Any], wanted: ProjectFilter) -> Select[Any]:
     if wanted.business_unit_ids is not None:
         conditions.append(is_any(ProjectRow.business_unit_id, wanted.business_unit_ids))
     if wanted.search:
-        pattern = wanted.search.strip()
-        conditions.append(
-            or_(
-                ProjectRow.code.icontains(pattern, autoescape=True), ProjectRow.name.icontains(pattern, autoescape=True)
-            )
-        )
+        conditions.append(contains(wanted.search, ProjectRow.code, ProjectRow.name))
     if wanted.active_on is not None:
         conditions.append(or_(ProjectRow.start_date.is_(None), ProjectRow.start_date <= wanted.active_on))
         conditions.append(or_(ProjectRow.end_date.is_(None), ProjectRow.end_date >= wanted.active_on))

@@ -92,11 +92,12 @@ async def _check_unit(tx: Transaction, business_unit_id: UUID | None) -> None:
 
 
 async def _flush(tx: Transaction, row: ProjectRow) -> None:
+    code = row.code  # after a failed flush the row cannot be read
     try:
         await tx.session.flush()
     except IntegrityError as error:
         if broken_constraint(error) == CODE_INDEX:
-            raise duplicate("project", "code", row.code) from error
+            raise duplicate("project", "code", code) from error
         raise
 
 
