@@ -12,7 +12,7 @@ from schema.loaders import Loaders
 from server.actor import Actor, Origin
 from server.authentication import Authenticator
 from server.database import Database, Reads, Transaction
-from server.errors import Failure, Unauthenticated
+from server.errors import Unauthenticated
 from server.events import Bus
 from server.settings import Settings
 
@@ -62,12 +62,12 @@ class Context:
         """Drop what the loaders hold: after a write, and after each event of a subscription."""
         self.__dict__.pop("loaders", None)
 
-    async def audit_refusal(self, field_name: str, refusal: Failure) -> None:
+    async def audit_refusal(self, field_name: str, code: str) -> None:
         """A refusal leaves a trace, in a transaction of its own."""
         if self.caller is None:
             return
         async with self.database.transaction(self.caller) as tx:
-            await tx.audit("access.refused", "field", field=field_name, code=refusal.code)
+            await tx.audit("access.refused", "field", field=field_name, code=code)
 
 
 Info = strawberry.Info[Context, None]

@@ -53,6 +53,10 @@ def shown(row: object) -> Any:
     return row
 
 
+NOT_ALLOWED = {"OUT_OF_SCOPE", "PERMISSION_NOT_HELD"}
+"""refusals that leave a trace in the audit log, as FORBIDDEN does"""
+
+
 class ProblemsAsData(FieldExtension):
     """Turns a Refused raised by the service into the mutation's payload, with the current object on a conflict."""
 
@@ -64,6 +68,8 @@ class ProblemsAsData(FieldExtension):
             result = next_(source, info, **kwargs)
             return await result if inspect.isawaitable(result) else result
         except Refused as refused:
+            if codes := NOT_ALLOWED & {problem.code for problem in refused.problems}:
+                await info.context.audit_refusal(info.field_name, min(codes))
             payload: Any = self._field.type
             subject = next(
                 f for f in payload.__strawberry_definition__.fields if f.name not in ("problems", "warnings")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from datetime import date
 from functools import partial
 from typing import Any
@@ -55,8 +55,8 @@ def grouped_by(reads: Reads, fetch: Fetch, key: Callable[[Any], Any]) -> DataLoa
 
 
 def _counted(
-    label: str, batch: Callable[[list[Any]], Awaitable[list[Any]]]
-) -> Callable[[list[Any]], Awaitable[list[Any]]]:
+    label: str, batch: Callable[[list[Any]], Coroutine[Any, Any, list[Any]]]
+) -> Callable[[list[Any]], Coroutine[Any, Any, list[Any]]]:
     async def counted(keys: list[Any]) -> list[Any]:
         LOADER_BATCHES.labels(label).inc()
         LOADER_KEYS.labels(label).inc(len(keys))
@@ -80,7 +80,7 @@ class Loaders:
     def _once(self, name: Hashable, make: Callable[[], DataLoader[Any, Any]]) -> DataLoader[Any, Any]:
         if name not in self._made:
             loader = make()
-            loader.batch_load_fn = _counted(_label(name), loader.batch_load_fn)  # type: ignore[method-assign]
+            loader.batch_load_fn = _counted(_label(name), loader.batch_load_fn)
             self._made[name] = loader
         return self._made[name]
 

@@ -82,7 +82,7 @@ class _Guard(FieldExtension):
         if self.gives_null:
             return None
         if source is None:
-            await info.context.audit_refusal(info.field_name, refusal)
+            await info.context.audit_refusal(info.field_name, refusal.code)
         raise refusal
 
 

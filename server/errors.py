@@ -74,6 +74,10 @@ TITLES: dict[str, tuple[str, int]] = {
     "READ_ONLY": ("This cannot be changed", 409),
     "PERMISSION_NOT_HELD": ("Nobody grants a permission they lack", 403),
     "LINK_NOT_VALID": ("The link does not work any more", 410),
+    "SYNC_RUNNING": ("A sync of this provider is under way", 409),
+    "SYNC_ENDED": ("The run has ended", 409),
+    "NOT_CONFIGURED": ("The provider is not configured", 409),
+    "ALREADY_MAPPED": ("Already somebody else's", 409),
     "IDEMPOTENCY_KEY_REUSED": ("The idempotency key was used for another request", 409),
 }
 

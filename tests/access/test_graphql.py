@@ -147,7 +147,7 @@ async def test_a_token_beyond_one_s_own_rights_is_a_problem(
     assert made["apiTokenCreate"]["problems"] == [
         {"code": "PERMISSION_NOT_HELD", "errors": [{"path": ["scopes", "0"]}]}
     ]
-    assert await actions(database) == []
+    assert await actions(database) == ["access.refused"]
 
 
 GUARDED = [

@@ -50,6 +50,8 @@ async def login(database: Database, settings: Settings, username: str, password:
                 await attempts.succeeded(tx, attempt)
                 row.password_hash = verified.better_hash or row.password_hash
                 row.last_login_at = datetime.now(UTC)
+                # Left as it is: incremental reads are about people's facts, and would tell everyone who signs in when.
+                row.updated_at = UserRow.updated_at
                 session = await _continued(tx, settings, row, new_id())
                 await tx.audit("session.started", "user", row.id)
                 return session
