@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from uuid import UUID, uuid5
+from uuid import UUID
 
-import uuid_utils.compat
+from uuid_utils.compat import uuid5, uuid7
 
 NAMESPACE = UUID("7c8e1f64-2f0a-5d1b-9a57-3b1f5f0f8c11")
 """Published in docs/guides/ids.md: changing it would rename every cell, month row and seeded row."""
@@ -13,7 +13,7 @@ NAMESPACE = UUID("7c8e1f64-2f0a-5d1b-9a57-3b1f5f0f8c11")
 
 def new_id() -> UUID:
     """A UUID v7: unique, and ordered by time, so that indexes grow at one end."""
-    return uuid_utils.compat.uuid7()
+    return uuid7()
 
 
 def cell_id(user_id: UUID, project_id: UUID, month: date) -> UUID:

@@ -217,8 +217,11 @@ def month_capacity(
     reducing = touching(absences, month, non_reducing)
     confirmed = [absence for absence in reducing if not absence.pending]
     leave = confirmed if leave_types is None else [a for a in confirmed if a.type in leave_types]
-    taken, taken_with_pending, taken_as_leave = (
-        days_away(owed, away_halves(chosen, month)) for chosen in (confirmed, reducing, leave)
+    taken = days_away(owed, away_halves(confirmed, month))
+    # Most often the three are the same absences, and walking their days is what costs.
+    taken_with_pending, taken_as_leave = (
+        taken if len(chosen) == len(confirmed) else days_away(owed, away_halves(chosen, month))
+        for chosen in (reducing, leave)
     )
     return MonthCapacity(
         computed=to_days(owed.total - taken),

@@ -3,6 +3,7 @@
 import re
 from calendar import monthrange
 from datetime import date, timedelta
+from functools import lru_cache
 
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
@@ -36,6 +37,7 @@ def months_between(first: date, last: date) -> tuple[date, ...]:
     return tuple(add_months(start, n) for n in range(count))
 
 
+@lru_cache(maxsize=2048)
 def last_day(month: date) -> date:
     return date(month.year, month.month, monthrange(month.year, month.month)[1])
 
