@@ -7,12 +7,13 @@ import importlib.util
 from typing import Any
 
 import strawberry
-from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 from strawberry.types import ExecutionContext
 
 from schema.errors import MaskUnexpected, masked
+from schema.limits.documents import Documents
+from schema.limits.extension import Limits
 from schema.metrics import OperationMetrics
 from schema.scalars import SCALARS
 
@@ -36,17 +37,6 @@ MODULES = (
 )
 
 
-CACHED_DOCUMENTS = 512
-
-
-def _parser_cache() -> ParserCache:
-    return ParserCache(maxsize=CACHED_DOCUMENTS)
-
-
-def _validation_cache() -> ValidationCache:
-    return ValidationCache(maxsize=CACHED_DOCUMENTS)
-
-
 class Schema(strawberry.Schema):
     def process_errors(self, errors: list[Any], execution_context: ExecutionContext | None = None) -> None:
         """Masks what the parser raises, which is outside MaskUnexpected's hooks; what is expected is not logged."""
@@ -63,10 +53,11 @@ def build_schema() -> Schema:
         parts = tuple(getattr(module, part) for module in modules if hasattr(module, part))
         return merge_types(name, parts) if parts else None
 
+    documents = Documents()
     return Schema(
         query=root("Query", "Queries"),
         mutation=root("Mutation", "Mutations"),
         subscription=root("Subscription", "Subscriptions"),
         config=StrawberryConfig(scalar_map=SCALARS),
-        extensions=[OperationMetrics, MaskUnexpected, _parser_cache, _validation_cache],
+        extensions=[OperationMetrics, MaskUnexpected, lambda: Limits(documents)],
     )

@@ -7,13 +7,16 @@ from functools import cached_property
 from typing import Any
 
 import strawberry
+from starlette.datastructures import MutableHeaders
 
 from schema.loaders import Loaders
+from schema.persisted import PersistedDocuments
 from server.actor import Actor, Origin
 from server.authentication import Authenticator
 from server.database import Database, Reads, Transaction
 from server.errors import Unauthenticated
 from server.events import Bus
+from server.rate_limit import RateLimit
 from server.settings import Settings
 
 
@@ -29,6 +32,12 @@ class Context:
     authenticator: Authenticator | None = None
     request_id: str | None = None
     connection_params: dict[str, Any] | None = None
+    rate_limit: RateLimit | None = None
+    documents: PersistedDocuments | None = None
+    headers: MutableHeaders | None = None
+    """of the answer; None over WebSocket, which has none"""
+    idempotency_key: str | None = None
+    """the header's, for the one mutation of the request"""
 
     async def authenticate(self, authorization: str | None) -> Actor | None:
         """The caller behind an Authorization header, or None without one. Raises Unauthenticated for a bad one."""

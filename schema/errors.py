@@ -139,6 +139,8 @@ def masked(error: GraphQLError, request_id: str | None) -> GraphQLError:
 
 def _of_the_document(error: GraphQLError, cause: GraphQLError) -> errors.Problem:
     """What graphql-core itself found wrong: the syntax, the document against the schema, a value against its type."""
+    if isinstance(cause, GraphQLSyntaxError) and "Parsing aborted" in cause.message:  # the parser's limit on tokens
+        return errors.TooCostly(f"{error.message} Split the document.").problem
     if isinstance(cause, GraphQLSyntaxError):
         return errors.Problem("GRAPHQL_PARSE_FAILED", "The document is not GraphQL", 400, error.message)
     code = (cause.extensions or {}).get("code")

@@ -61,7 +61,8 @@ class _Guard(FieldExtension):
     gives_null = False
 
     def apply(self, field: StrawberryField) -> None:
-        field.directives = [*field.directives, self.directive]
+        if self.directive not in field.directives:  # applied anew by each schema that is built from the type
+            field.directives = [*field.directives, self.directive]
 
     def refusal(self, context: Context, source: Any) -> Failure | None:
         raise NotImplementedError

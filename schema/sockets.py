@@ -8,11 +8,13 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from graphql import GraphQLFormattedError
 from starlette.websockets import WebSocketDisconnected
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     ConnectionInitMessage,
+    ErrorMessage,
     Message,
     SubscribeMessage,
 )
@@ -59,8 +61,24 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             self.watch = asyncio.create_task(self._watch(), name="socket-sign-in")
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        if not self.connection_acknowledged or await self._still_signed_in():
-            await super().handle_subscribe(message)
+        if self.connection_acknowledged and not (await self._still_signed_in() and await self._finds_document(message)):
+            return
+        await super().handle_subscribe(message)
+
+    async def _finds_document(self, message: SubscribeMessage) -> bool:
+        """Puts the document in the place of its hash; an `error` where there is none, or it may not be run."""
+        payload: Any = message["payload"]
+        documents = self.context.documents
+        if documents is None:
+            return True
+        try:
+            payload["query"], _ = await documents.find(payload.get("query"), payload.get("extensions"))
+        except Failure as failure:
+            error: GraphQLFormattedError = {"message": str(failure), "extensions": failure.extensions}
+            refusal: ErrorMessage = {"id": message["id"], "type": "error", "payload": [error]}
+            await self.send_message(refusal)
+            return False
+        return True
 
     async def send_message(self, message: Message) -> None:
         with contextlib.suppress(WebSocketDisconnected):  # closed meanwhile: nobody is left to hear it
@@ -119,7 +137,8 @@ def _is_well_formed(message: Any) -> bool:
     payload = message.get("payload")
     return message["type"] == "complete" or (
         isinstance(payload, dict)
-        and isinstance(payload.get("query"), str)
+        and isinstance(payload.get("query"), str | None)
+        and isinstance(payload.get("extensions"), dict | None)
         and isinstance(payload.get("operationName"), str | None)
         and isinstance(payload.get("variables"), dict | None)
     )

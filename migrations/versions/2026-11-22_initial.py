@@ -325,7 +325,6 @@ def upgrade() -> None:
         sa.Column("tentative", sa.Numeric(precision=7, scale=2), server_default=sa.text("0"), nullable=False),
         sa.Column("working_days", sa.Numeric(precision=7, scale=2), server_default=sa.text("0"), nullable=False),
         sa.Column("leave", sa.Numeric(precision=7, scale=2), server_default=sa.text("0"), nullable=False),
-        sa.Column("recomputing", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("version", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint(
@@ -339,9 +338,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("user_id", "month", name=op.f("uq_capacities_user_id_month")),
     )
     op.create_index("ix_capacities_month", "capacities", ["month"], unique=False)
-    op.create_index(
-        "ix_capacities_recomputing", "capacities", ["user_id"], unique=False, postgresql_where=sa.text("recomputing")
-    )
     op.create_index(op.f("ix_capacities_updated_at"), "capacities", ["updated_at"], unique=False)
     op.create_table(
         "closed_months",
@@ -414,7 +410,6 @@ def upgrade() -> None:
         sa.Column("expected", sa.Numeric(precision=7, scale=2), server_default=sa.text("0"), nullable=False),
         sa.Column("actual", sa.Numeric(precision=7, scale=2), nullable=True),
         sa.Column("late_actual", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("recomputing", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("version", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("updated_by_id", sa.Uuid(), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -493,6 +488,13 @@ def upgrade() -> None:
     op.create_index(op.f("ix_refresh_tokens_expires_at"), "refresh_tokens", ["expires_at"], unique=False)
     op.create_index(op.f("ix_refresh_tokens_family_id"), "refresh_tokens", ["family_id"], unique=False)
     op.create_index(op.f("ix_refresh_tokens_user_id"), "refresh_tokens", ["user_id"], unique=False)
+    op.create_table(
+        "stale_users",
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_stale_users_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_stale_users")),
+    )
     op.create_table(
         "time_entries",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -584,6 +586,7 @@ def downgrade() -> None:
     op.drop_index("ix_time_entries_user_id_day", table_name="time_entries")
     op.drop_index("ix_time_entries_project_id_day", table_name="time_entries")
     op.drop_table("time_entries")
+    op.drop_table("stale_users")
     op.drop_index(op.f("ix_refresh_tokens_user_id"), table_name="refresh_tokens")
     op.drop_index(op.f("ix_refresh_tokens_family_id"), table_name="refresh_tokens")
     op.drop_index(op.f("ix_refresh_tokens_expires_at"), table_name="refresh_tokens")
@@ -605,7 +608,6 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_closed_months_closed_by_id"), table_name="closed_months")
     op.drop_table("closed_months")
     op.drop_index(op.f("ix_capacities_updated_at"), table_name="capacities")
-    op.drop_index("ix_capacities_recomputing", table_name="capacities", postgresql_where=sa.text("recomputing"))
     op.drop_index("ix_capacities_month", table_name="capacities")
     op.drop_table("capacities")
     op.drop_index("ix_assignments_user_id_start_date", table_name="assignments")

@@ -131,6 +131,10 @@ async def is_administrator(session: AsyncSession, user_id: UUID) -> bool:
     return await session.scalar(_administrators().where(UserRow.id == user_id)) is not None
 
 
+async def administrators(session: AsyncSession) -> frozenset[UUID]:
+    return frozenset((await session.scalars(_administrators())).all())
+
+
 async def has_administrator(session: AsyncSession) -> bool:
     return await session.scalar(_administrators().limit(1)) is not None
 

@@ -53,7 +53,9 @@ async def by_ids(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[Project
 async def by_id(session: AsyncSession, project_id: UUID, *, for_update: bool = False) -> ProjectRow | None:
     """A project that is not deleted."""
     statement = select(ProjectRow).where(ProjectRow.id == project_id, ProjectRow.deleted_at.is_(None))
-    return (await session.scalars(statement.with_for_update() if for_update else statement)).one_or_none()
+    # NO KEY: cells of the project may be inserted meanwhile; their foreign key would wait for a full lock.
+    locked = statement.with_for_update(key_share=True) if for_update else statement
+    return (await session.scalars(locked)).one_or_none()
 
 
 async def by_code(session: AsyncSession, code: str) -> ProjectRow | None:

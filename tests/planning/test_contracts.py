@@ -9,8 +9,9 @@ from decimal import Decimal
 import pytest
 
 from server.actor import Permission, Scope
+from server.errors import Refused
 from server.planning.models import RecordSource
-from server.planning.service.contracts import mark_leavers
+from server.planning.service.contracts import ContractDraft, mark_leavers, set_contract
 from server.users.models import UserRow, UserStatus
 from tests.factories import actor
 from tests.planning.stored import SYSTEM, capacities, everything
@@ -307,3 +308,22 @@ class TestListing:
             data = await graphql(hr, LIST)
             counts.append((len(statements), len(data["contracts"]["items"])))
         assert counts == [(4, 10), (4, 200)]
+
+
+class TestTheLastAdministrator:
+    async def test_is_not_signed_off_by_the_daily_job(self, make, database):
+        boss, other = await make.user(is_superuser=True, password_hash="x"), await make.user()
+        for user in (boss, other):
+            await make.contract(user, end_date=date(2026, 3, 31))
+        async with database.transaction(SYSTEM) as tx:
+            assert await mark_leavers(tx, date(2026, 4, 1)) == [other.id]
+        assert (await reread(database, boss)).status is UserStatus.ACTIVE
+
+    async def test_cannot_be_made_a_leaver_by_a_contract_that_ended(self, make, database):
+        boss = await make.user(is_superuser=True, password_hash="x")
+        draft = ContractDraft(boss.id, date(2025, 1, 1), date(2025, 6, 30), Decimal(1))
+        with pytest.raises(Refused) as refusal:
+            async with database.transaction(SYSTEM) as tx:
+                await set_contract(tx, draft, date(2026, 4, 1))
+        assert [problem.code for problem in refusal.value.problems] == ["LAST_ADMIN"]
+        assert (await reread(database, boss)).status is UserStatus.ACTIVE

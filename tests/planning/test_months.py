@@ -12,7 +12,14 @@ from sqlalchemy import select, text, update
 from server.actor import Permission, Scope, system_actor
 from server.audit.models import AuditLogRow
 from server.events import PlanningChanged
-from server.planning.models import AssignmentRow, CapacityRow, ClosedMonthRow, CompanySettingsRow, ForecastRow
+from server.planning.models import (
+    AssignmentRow,
+    CapacityRow,
+    ClosedMonthRow,
+    CompanySettingsRow,
+    ForecastRow,
+    StaleUserRow,
+)
 from server.planning.service.recompute import recompute
 from tests.factories import actor
 
@@ -92,7 +99,7 @@ async def test_what_cannot_be_closed_or_reopened_is_refused(graphql, database, m
 
 
 async def test_a_month_that_a_job_has_still_to_recompute_is_not_frozen_half_done(graphql, database, make, closer):
-    await make.capacity(await make.user(), JANUARY, recomputing=True)
+    await make.add(StaleUserRow(user_id=(await make.user()).id))
     answer = (await graphql(closer, CLOSE, month="2026-01"))["monthClose"]
     assert [p["code"] for p in answer["problems"]] == ["RECOMPUTING"]
     assert await closed(database) == []

@@ -11,7 +11,15 @@ from sqlalchemy import func, select, text
 
 from server.events import PlanningChanged
 from server.ids import cell_id, month_id
-from server.planning.models import AbsenceStatus, AssignmentRow, CapacityRow, CompanySettingsRow, ForecastRow, Half
+from server.planning.models import (
+    AbsenceStatus,
+    AssignmentRow,
+    CapacityRow,
+    CompanySettingsRow,
+    ForecastRow,
+    Half,
+    StaleUserRow,
+)
 from server.planning.service import recompute as module
 from server.planning.service.recompute import recompute, recompute_marked
 from tests.planning.stored import SYSTEM, capacities, everything, expected
@@ -257,16 +265,16 @@ class TestALargeChange:
 
     async def marks(self, database):
         async with database.reads.session() as session:
+            people = await session.scalar(select(func.count()).select_from(StaleUserRow))
             months = await session.scalar(select(func.count()).where(CapacityRow.recomputing))
             cells = await session.scalar(select(func.count()).where(ForecastRow.recomputing))
-        return months, cells
+        return people, months, cells
 
     async def test_marks_its_rows_and_leaves_the_work_to_a_job(self, database, make, redis):
         users, _ = await self.many(make)
         done = await run(database, *users)
         assert done.deferred
-        # The first month of each person, so that people without rows are found, and the rows that there were.
-        assert await self.marks(database) == (4, 1)
+        assert await self.marks(database) == (3, 1, 1)  # people, and the month and the cell that there were
         assert (await capacities(database, users[0]))["2026-03"] == "1.00"
         assert [key async for key in redis.scan_iter("arq:job:*")]
 
@@ -274,7 +282,7 @@ class TestALargeChange:
         users, _ = await self.many(make)
         await run(database, *users)
         assert await recompute_marked(database, SYSTEM) == 3
-        assert await self.marks(database) == (0, 0)
+        assert await self.marks(database) == (0, 0, 0)
         for user in users:
             assert (await capacities(database, user))["2026-03"] == "22.00"
             assert (await expected(database, user))["2026-12"] == "11.00"
@@ -283,7 +291,7 @@ class TestALargeChange:
         users, _ = await self.many(make, people=5)
         await run(database, *users)
         await asyncio.gather(recompute_marked(database, SYSTEM), recompute_marked(database, SYSTEM))
-        assert await self.marks(database) == (0, 0)
+        assert await self.marks(database) == (0, 0, 0)
         assert {(await expected(database, user))["2026-03"] for user in users} == {"11.00"}
         assert await recompute_marked(database, SYSTEM) == 0
 
@@ -293,7 +301,7 @@ class TestALargeChange:
         await make.closed(MARCH)
         await recompute_marked(database, SYSTEM)
         assert (await capacities(database, users[0]))["2026-03"] == "1.00"
-        assert await self.marks(database) == (0, 0)
+        assert await self.marks(database) == (0, 0, 0)
 
 
 async def test_without_settings_it_says_what_to_run(database, make):

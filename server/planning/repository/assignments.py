@@ -75,7 +75,7 @@ async def of_projects(session: AsyncSession, ids: Sequence[UUID], *, period: Per
     return (await session.scalars(_within(period).where(is_any(_A.project_id, ids)))).all()
 
 
-def _within(period: Period) -> Select[tuple[AssignmentRow]]:
+def _within(period: Period) -> Select[Any]:
     wanted = AssignmentFilter(active_from=period.active_from, active_to=period.active_to)
     return _where(select(_A), wanted).order_by(_A.start_date, _A.id)
 

@@ -39,24 +39,28 @@ async def of_user(session: AsyncSession, user_id: UUID) -> Sequence[ContractRow]
     return (await session.scalars(statement.execution_options(populate_existing=True))).all()
 
 
-async def mark_leavers(session: AsyncSession, today: date) -> Sequence[UUID]:
-    """Signs off everyone whose contracts all lie in the past; people without any contract stay as they are."""
+async def mark_leavers(session: AsyncSession, leavers: Sequence[UUID]) -> None:
+    """Signs them off."""
+    statement = (
+        update(UserRow)
+        .where(is_any(UserRow.id, leavers))
+        .values(status=UserStatus.LEFT, is_active=False, version=UserRow.version + 1, updated_at=func.now())
+        .execution_options(synchronize_session=False)
+    )
+    await session.execute(statement)
+
+
+async def lock_leavers(session: AsyncSession, today: date) -> Sequence[UUID]:
+    """Everyone whose contracts all lie in the past; people without any contract stay as they are."""
     under_contract = exists().where(_C.user_id == UserRow.id, _runs_on(today) | (_C.start_date > today))
-    leavers = (
+    statement = (
         select(UserRow.id)
         .where(UserRow.is_active, UserRow.is_service.is_(False), exists().where(_C.user_id == UserRow.id))
         .where(~under_contract)
         .order_by(UserRow.id)
         .with_for_update(key_share=True)
     )
-    statement = (
-        update(UserRow)
-        .where(UserRow.id.in_(leavers.scalar_subquery()))
-        .values(status=UserStatus.LEFT, is_active=False, version=UserRow.version + 1, updated_at=func.now())
-        .returning(UserRow.id)
-        .execution_options(synchronize_session=False)
-    )
-    return sorted((await session.scalars(statement)).all())
+    return (await session.scalars(statement)).all()
 
 
 def _runs_on(day: date) -> ColumnElement[bool]:

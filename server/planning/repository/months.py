@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import delete, insert, or_, select, text
+from sqlalchemy import delete, exists, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.columns import is_any
-from server.planning.models import CapacityRow, ClosedMonthRow, ForecastRow
+from server.planning.models import ClosedMonthRow, StaleUserRow
 
 # One key for the whole company rather than one per month: a month is closed twelve times a year, and a single key
 # cannot be taken in two orders. Any number of two bigint-sized constants does; this one spells "plan".
@@ -37,11 +37,9 @@ async def closed_between(session: AsyncSession, first: date, last: date) -> Sequ
     return (await session.scalars(statement)).all()
 
 
-async def is_recomputing(session: AsyncSession, month: date) -> bool:
-    """Whether a job has still to bring some row of the month up to date."""
-    capacities = select(CapacityRow.id).where(CapacityRow.recomputing, CapacityRow.month == month)
-    cells = select(ForecastRow.id).where(ForecastRow.recomputing, ForecastRow.month == month)
-    return bool((await session.scalars(select(or_(capacities.exists(), cells.exists())))).one())
+async def is_recomputing(session: AsyncSession) -> bool:
+    """Whether a job has still to bring somebody's open months up to date."""
+    return bool((await session.scalars(select(exists().select_from(StaleUserRow)))).one())
 
 
 async def close(session: AsyncSession, month: date, closed_by_id: UUID | None) -> ClosedMonthRow:

@@ -12,16 +12,23 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.columns import is_any
-from server.ids import month_id
-from server.planning.models import AbsenceRow, AssignmentRow, CapacityRow, ClosedMonthRow, ContractRow, ForecastRow
+from server.planning.models import (
+    AbsenceRow,
+    AssignmentRow,
+    CapacityRow,
+    ClosedMonthRow,
+    ContractRow,
+    ForecastRow,
+    StaleUserRow,
+)
 from server.users.models import UserRow
 
 _A, _C, _F = AssignmentRow, CapacityRow, ForecastRow
-Rows = Sequence[Row[Any]]
+Rows = Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,41 +143,20 @@ def _columns(kind: Any, rows: Sequence[Any]) -> dict[str, list[Any]]:
     return {column.name: [getattr(row, column.name) for row in rows] for column in fields(kind)}
 
 
-_MARK = [
-    text(
-        f"UPDATE {table} AS t SET recomputing = true FROM (SELECT id FROM {table} WHERE NOT recomputing"  # noqa: S608
-        " AND user_id = ANY(CAST(:user_ids AS uuid[])) AND month = ANY(CAST(:months AS date[]))"
-        " ORDER BY id FOR NO KEY UPDATE) AS stale WHERE t.id = stale.id"
-    )
-    for table in ("capacities", "forecasts")
-]
-_MARK_MISSING = text(
-    "INSERT INTO capacities (id, user_id, month, computed, recomputing)"
-    " SELECT id, user_id, :month, 0, true FROM unnest(CAST(:ids AS uuid[]), CAST(:user_ids AS uuid[]))"
-    " AS new (id, user_id) ORDER BY id ON CONFLICT DO NOTHING"
+_MARK = text(
+    "INSERT INTO stale_users (user_id) SELECT unnest(CAST(:user_ids AS uuid[])) AS id ORDER BY id"
+    " ON CONFLICT DO NOTHING"
 )
-_UNMARK = [
-    text(
-        f"UPDATE {table} AS t SET recomputing = false FROM (SELECT id FROM {table} WHERE recomputing"  # noqa: S608
-        " AND user_id = ANY(CAST(:user_ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE) AS fresh WHERE t.id = fresh.id"
-    )
-    for table in ("capacities", "forecasts")
-]
 
 
-async def mark(session: AsyncSession, user_ids: Sequence[UUID], months: Sequence[date]) -> None:
-    """Marks the rows of these months as stale, and a new one for whoever has none in the first of them."""
-    for statement in _MARK:
-        await session.execute(statement, {"user_ids": list(user_ids), "months": list(months)})
-    ids = [month_id(user_id, months[0]) for user_id in user_ids]
-    await session.execute(_MARK_MISSING, {"ids": ids, "user_ids": list(user_ids), "month": months[0]})
+async def mark(session: AsyncSession, user_ids: Sequence[UUID]) -> None:
+    """Says that the open months of these people are still to be recomputed; the caller holds their locks."""
+    await session.execute(_MARK, {"user_ids": list(user_ids)})
 
 
 async def marked_users(session: AsyncSession, limit: int) -> Sequence[UUID]:
-    statement = select(_C.user_id).where(_C.recomputing).distinct().order_by(_C.user_id).limit(limit)
-    return (await session.scalars(statement)).all()
+    return (await session.scalars(select(StaleUserRow.user_id).order_by(StaleUserRow.user_id).limit(limit))).all()
 
 
 async def unmark(session: AsyncSession, user_ids: Collection[UUID]) -> None:
-    for statement in _UNMARK:
-        await session.execute(statement, {"user_ids": list(user_ids)})
+    await session.execute(delete(StaleUserRow).where(is_any(StaleUserRow.user_id, user_ids)))

@@ -80,7 +80,9 @@ async def create(tx: Transaction, draft: AssignmentDraft) -> tuple[AssignmentRow
 
 
 async def update(tx: Transaction, change: AssignmentChange) -> tuple[AssignmentRow, list[Problem]]:
-    values = {name: _text(value) if name == "note" else value for name, value in change.values.items()}
+    values: dict[str, Any] = dict(change.values)
+    if "note" in values:
+        values["note"] = _text(values["note"])
     row, user, project = await for_change(tx, change.id, change.expected_version)
     wanted = {**facts(row), **values}
     refuse_violations(_violations(wanted["rate"], wanted["start_date"], wanted["end_date"], wanted["note"]))

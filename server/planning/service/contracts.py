@@ -9,8 +9,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy.exc import IntegrityError
 
+from server.access import role_repository
+from server.access.service.accounts import refuse_without_administrator
 from server.actor import Permission
 from server.changes import apply, broken_constraint, check_version, refuse_violations
 from server.database import Transaction
@@ -24,6 +27,8 @@ from server.planning.service import warnings
 from server.planning.service.people import reach
 from server.planning.service.recompute import recompute
 from server.users.models import UserRow, UserStatus
+
+log = structlog.get_logger(__name__)
 
 ONE_AT_A_TIME = "ex_contracts_one_at_a_time"
 _ONE_DAY = timedelta(days=1)
@@ -46,6 +51,8 @@ class ContractDraft:
 async def set_contract(tx: Transaction, draft: ContractDraft, today: date) -> tuple[ContractRow, list[Problem]]:
     """Adds or changes a contract, with warnings. `today` decides whether the person has left or come back by it."""
     refuse_violations(_violations(draft))
+    if draft.end_date is not None and draft.end_date < today:
+        await role_repository.lock_administrators(tx.session)
     await closing.share_lock(tx.session)
     await recomputation.lock_users(tx.session, [draft.user_id])
     user = await reach(tx, Permission.CONTRACTS_WRITE, draft.user_id, "userId")
@@ -65,9 +72,18 @@ async def set_contract(tx: Transaction, draft: ContractDraft, today: date) -> tu
 
 
 async def mark_leavers(tx: Transaction, today: date) -> list[UUID]:
-    """Signs off everyone whose last contract ended before `today`; for the daily job."""
-    leavers = list(await repository.mark_leavers(tx.session, today))
+    """Signs off everyone whose last contract ended before `today`; for the daily job.
+
+    While nobody else can administer, administrators stay: better a leaver who can sign in than a locked house.
+    """
+    await role_repository.lock_administrators(tx.session)
+    leavers = list(await repository.lock_leavers(tx.session, today))
+    administrators = await role_repository.administrators(tx.session)
+    if administrators and administrators <= set(leavers):
+        log.warning("last_administrators_have_left", count=len(administrators))
+        leavers = [user_id for user_id in leavers if user_id not in administrators]
     if leavers:
+        await repository.mark_leavers(tx.session, leavers)
         await tx.audit("users.left", "user", users=leavers)
         for user_id in leavers:
             tx.publish(AccessChanged(user_id))
@@ -174,11 +190,14 @@ async def _follow_contracts(tx: Transaction, user: UserRow, today: date) -> None
     left = all(row.end_date is not None and row.end_date < today for row in contracts)
     if left == (user.status is UserStatus.LEFT) or user.status is UserStatus.DEACTIVATED:
         return
+    administered = left and await role_repository.is_administrator(tx.session, user.id)
     before = user.status
     user.status = UserStatus.LEFT if left else UserStatus.ACTIVE
     user.is_active = not left
     user.version += 1
     await tx.session.flush()
+    if administered:
+        await refuse_without_administrator(tx, "endDate")
     await tx.audit(
         "user.left" if left else "user.returned",
         "user",

@@ -26,7 +26,7 @@ async def close(tx: Transaction, month: date, today: date) -> ClosedMonthRow:
     await repository.exclusive_lock(tx.session)
     closed = await repository.closed_among(tx.session, [month])
     _refuse(check_closable(month, closed, today) or await _outside_horizon(tx, month))
-    if await repository.is_recomputing(tx.session, month):
+    if await repository.is_recomputing(tx.session):
         detail = f"A large change is still being worked into {format_month(month)}: close it in some minutes."
         raise refuse("RECOMPUTING", detail, "month")
     row = await repository.close(tx.session, month, tx.actor.user_id)

@@ -205,7 +205,7 @@ def _event(
 
 
 async def _defer(tx: Transaction, users: Sequence[UUID], months: Sequence[date]) -> Recomputed:
-    await repository.mark(tx.session, users, months)
+    await repository.mark(tx.session, users)
     tx.publish(PlanningChanged(months[0], months[-1], resync=True))
     tx.enqueue(JOB)
     return Recomputed(tuple(users), tuple(months), deferred=True)
