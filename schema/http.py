@@ -3,41 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import orjson
 import strawberry
-from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLRequestData
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.subscriptions import (
     GRAPHQL_SSE_PROTOCOL,
     GRAPHQL_TRANSPORT_WS_PROTOCOL,
     MULTIPART_SUBSCRIPTION_PROTOCOL,
 )
+from strawberry.types import ExecutionResult
 
 from schema.context import Context
+from schema.persisted import NewDocument, PersistedDocuments, PersistedQueryNotFound
 from schema.sockets import SocketHandler, sign_in
 from server import graphiql
 from server.authentication import origin_of
-from server.errors import BadRequest, Failure, Problem
+from server.errors import BadRequest, Failure, Problem, Throttled, TooCostly
 from server.observability import SOCKETS
 from server.settings import Settings
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
 INIT_TIMEOUT = timedelta(seconds=10)
+LIMITS = {TooCostly.code, Throttled.code}
+PREFLIGHTED = {"graphql-require-preflight", "apollo-require-preflight", "x-apollo-operation-name"}
+
+
+@dataclass
+class RequestData(GraphQLRequestData):
+    new_document: NewDocument | None = None
+
+
+class _MutationByGet(Exception):
+    pass
+
+
+class _RequestAdapter(StarletteRequestAdapter):
+    @property
+    def documents(self) -> PersistedDocuments:
+        documents: PersistedDocuments = self._request.app.state.documents
+        return documents
 
 
 class GraphQLView(GraphQL[Context, None]):
     """Strawberry's view with our caller, context, JSON and status codes."""
 
     graphql_transport_ws_handler_class = SocketHandler
+    request_adapter_class = _RequestAdapter
 
     def __init__(
         self, schema: strawberry.Schema, settings: Settings, *, connection_init_wait_timeout: timedelta = INIT_TIMEOUT
@@ -45,7 +68,7 @@ class GraphQLView(GraphQL[Context, None]):
         super().__init__(
             schema,
             graphql_ide=None,
-            allow_queries_via_get=False,
+            allow_queries_via_get=True,
             subscription_protocols=(
                 GRAPHQL_TRANSPORT_WS_PROTOCOL,
                 GRAPHQL_SSE_PROTOCOL,
@@ -68,11 +91,14 @@ class GraphQLView(GraphQL[Context, None]):
         accepts_page = "text/html" in request.headers.get("accept", "")
         if request.method in ("GET", "HEAD") and accepts_page:
             return graphiql.page(request)
-        if request.method != "POST":
-            detail = "Send operations by POST; a browser gets GraphiQL here by GET."
-            return _refusal(request, Problem("METHOD_NOT_ALLOWED", "Method not allowed", 405, detail))
+        if request.method != "POST" and not (request.method == "GET" and request.url.query):
+            return _refusal(request, _not_allowed("Send operations by POST; a browser gets GraphiQL here by GET."))
         try:
             return await self.run(request)
+        except _MutationByGet:
+            return _refusal(
+                request, _not_allowed("Send mutations by POST: by GET, only queries are run."), allow="POST"
+            )
         except Failure as failure:
             return _refusal(request, failure.problem, failure.retry_after)
         except HTTPException as error:
@@ -81,25 +107,64 @@ class GraphQLView(GraphQL[Context, None]):
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData | list[GraphQLRequestData]:
         """Ours, because Strawberry's takes any object for a request, so that `null` or `[]` would be a crash."""
         kind = (request.content_type or "").partition(";")[0].strip().lower()
-        if kind != JSON:
+        if request.method == "GET":
+            data = self._from_address(request)
+        elif kind != JSON:
             raise HTTPException(415, "Send the operation as application/json.")
-        data = self.parse_json(await request.get_body())
+        else:
+            data = self.parse_json(await request.get_body())
         if not isinstance(data, dict):
             raise HTTPException(400, "The body must be one JSON object with `query`.")
         for name, kinds in (("query", str), ("operationName", str), ("variables", dict), ("extensions", dict)):
             if not isinstance(data.get(name), kinds | None):
                 wanted = "a string" if kinds is str else "an object"
                 raise HTTPException(400, f"`{name}` must be {wanted}.")
-        if not data.get("query"):
-            raise HTTPException(400, "`query` is missing: send the document as a string.")
+        query, new_document = await _documents(request).find(data.get("query"), data.get("extensions"))
         transport = self._get_stream_transport_from_headers(request.headers)
-        return GraphQLRequestData(
-            query=data["query"],
+        return RequestData(
+            query=query,
+            new_document=new_document,
             variables=data.get("variables"),
             operation_name=data.get("operationName"),
             extensions=data.get("extensions"),
             protocol=transport.protocol if transport else "http",
         )
+
+    def _from_address(self, request: AsyncHTTPRequestAdapter) -> object:
+        """A GET's parameters. Another site can make a browser send one, so it names a document that is known already,
+        or has a header that such a site cannot send without asking first."""
+        data: dict[str, Any] = dict(request.query_params)
+        for name in ("variables", "extensions"):
+            if data.get(name):
+                data[name] = self.parse_json(data[name])
+        headers = {name.lower() for name in request.headers}
+        if data.get("query") and not headers & PREFLIGHTED:
+            raise BadRequest(
+                "By GET, name a persisted query by its hash, or send the header GraphQL-Require-Preflight."
+            )
+        return data
+
+    async def execute_single(
+        self,
+        request: Request,
+        request_adapter: AsyncHTTPRequestAdapter,
+        sub_response: Response,
+        context: Context,
+        root_value: None,
+        request_data: GraphQLRequestData,
+    ) -> ExecutionResult:
+        try:
+            result = await super().execute_single(
+                request, request_adapter, sub_response, context, root_value, request_data
+            )
+        except HTTPException as error:
+            if isinstance(error.__cause__, InvalidOperationTypeError) and request.method == "GET":
+                raise _MutationByGet from error
+            raise
+        new_document = request_data.new_document if isinstance(request_data, RequestData) else None
+        if context.documents is not None and new_document is not None and _was_run(result):
+            await context.documents.keep(new_document)
+        return result
 
     def decode_json(self, data: str | bytes) -> object:
         return orjson.loads(data)
@@ -118,11 +183,15 @@ class GraphQLView(GraphQL[Context, None]):
             origin=origin_of(request),
             authenticator=state.authenticator,
             request_id=request.state.request_id,
+            rate_limit=state.rate_limit,
+            documents=state.documents,
         )
         if isinstance(request, Request):
             context.caller = await context.authenticate(request.headers.get("authorization"))
             assert isinstance(response, Response)
             response.headers.update({"content-type": _media_type(request), "cache-control": "no-store"})
+            context.headers = response.headers
+            context.idempotency_key = request.headers.get("idempotency-key")
         return context
 
     async def on_ws_connect(self, context: Context) -> Any:
@@ -131,13 +200,18 @@ class GraphQLView(GraphQL[Context, None]):
 
     def create_response(self, response_data: Any, sub_response: Response) -> Response:
         """200, also for `data: null`; but in the specification's own media type a request that could not be executed
-        says so by its status, as it does in its errors, which have no path."""
+        says so by its status, as it does in its errors, which have no path. A limit does so in both: what stands
+        between us and the client knows what to do with a 429."""
         status = 200
         errors = response_data.get("errors") or []
         if response_data.get("data") is None and errors and not any("path" in error for error in errors):
             response_data.pop("data", None)
-            if sub_response.headers["content-type"].startswith(GRAPHQL_RESPONSE):
-                status = errors[0].get("extensions", {}).get("status", 400)
+            members = errors[0].get("extensions", {})
+            is_limit = members.get("code") in LIMITS
+            if not is_limit:
+                response_data.pop("extensions", None)  # nothing was run that could have a cost
+            if is_limit or sub_response.headers["content-type"].startswith(GRAPHQL_RESPONSE):
+                status = members.get("status", 400)
         return Response(orjson.dumps(response_data), status, headers=sub_response.headers)
 
     async def create_streaming_response(
@@ -162,15 +236,32 @@ def _bad_request(reason: str, status: int) -> Problem:
     return Problem(code, BadRequest.title, status, reason)
 
 
-def _refusal(request: Request, problem: Problem, retry_after: int | None = None) -> Response:
+def _documents(request: AsyncHTTPRequestAdapter) -> PersistedDocuments:
+    assert isinstance(request, _RequestAdapter)
+    return request.documents
+
+
+def _was_run(result: ExecutionResult) -> bool:
+    return result.data is not None or any(error.path for error in result.errors or ())
+
+
+def _not_allowed(detail: str) -> Problem:
+    return Problem("METHOD_NOT_ALLOWED", "Method not allowed", 405, detail)
+
+
+def _refusal(
+    request: Request, problem: Problem, retry_after: int | None = None, *, allow: str = "GET, POST"
+) -> Response:
     """An error before anything could be executed, in the shape of a GraphQL result."""
     members = {**problem.members(), "instance": f"urn:request:{request.state.request_id}"}
     headers = {"content-type": _media_type(request), "cache-control": "no-store"}
     if problem.status == 401:
         headers["www-authenticate"] = "Bearer"
     if problem.status == 405:
-        headers["allow"] = "GET, POST"
+        headers["allow"] = allow
     if retry_after is not None:
         headers["retry-after"] = str(retry_after)
     body = orjson.dumps({"errors": [{"message": problem.detail, "extensions": members}]})
-    return Response(body, problem.status, headers=headers)
+    # Apollo's clients look for this one in a result, which in this media type has status 200.
+    lacks_document = problem.code == PersistedQueryNotFound.code and headers["content-type"].startswith(JSON)
+    return Response(body, 200 if lacks_document else problem.status, headers=headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,7 @@ class Persisted:
     problems: tuple[str, ...]
 
 
-def persist(schema: GraphQLSchema, paths: list[Path], out: Path, *, replace: bool = False) -> list[Persisted]:
+def persist(schema: GraphQLSchema, paths: Sequence[Path], out: Path, *, replace: bool = False) -> list[Persisted]:
     """Adds documents to the allow-list, each checked against the schema; writes nothing where one has a problem.
 
     They are added, since clients of last week still send last week's documents; `replace` starts anew. A file rather

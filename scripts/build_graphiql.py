@@ -1,4 +1,3 @@
-# ruff: noqa: T201 - a command speaks by printing
 """Builds GraphiQL from graphiql/ into server/graphiql/; with --check, compares the committed bundle with its source."""
 
 import argparse

@@ -9,7 +9,6 @@ import ipaddress
 from collections.abc import AsyncIterator, Awaitable
 
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,15 +23,16 @@ from starlette.types import Lifespan
 
 from schema import build_schema
 from schema.http import GraphQLView
+from schema.persisted import PersistedDocuments
 from server import graphiql, rest
 from server.authentication import Authenticator
-from server.database import Database, create_engine
+from server.connections import connected
+from server.database import Database
 from server.errors import Problem
-from server.events import Bus
-from server.middleware import BodyLimit, Observed, SecurityHeaders
-from server.observability import configure_logging, mark_dead, observe_engine, scrape
+from server.middleware import BodyLimit, CrashAsProblem, Observed, SecurityHeaders
+from server.observability import configure_logging, mark_dead, scrape
 from server.problems import problem_response
-from server.queue import Queue
+from server.rate_limit import RateLimit
 from server.settings import Settings, read_settings
 
 log = structlog.get_logger(__name__)
@@ -62,8 +62,9 @@ def create_app(settings: Settings) -> Starlette:
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Traceparent", "X-Request-ID"],
-                expose_headers=["X-Request-ID", "Retry-After"],
+                expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"],
             ),
+            Middleware(CrashAsProblem),
             Middleware(BodyLimit, limit=settings.max_body_bytes),
         ],
         exception_handlers={HTTPException: _http_error},
@@ -81,28 +82,26 @@ def app() -> Starlette:
 def _lifespan(settings: Settings) -> Lifespan[Starlette]:
     @contextlib.asynccontextmanager
     async def run(app: Starlette) -> AsyncIterator[None]:
-        engine = create_engine(settings)
-        observe_engine(engine)
-        redis = Redis.from_url(settings.redis_url, socket_connect_timeout=PROBE_SECONDS, health_check_interval=15)
-        bus = Bus(redis)
-        queue = Queue(settings.redis_url)
-        database = Database(engine, bus, queue)
-        authenticator = Authenticator(database, settings)
-        await bus.start()
-        forgetting = asyncio.create_task(authenticator.forget_on(bus), name="forget-changed-access")
-        app.state.settings, app.state.database, app.state.redis = settings, database, redis
-        app.state.bus, app.state.authenticator = bus, authenticator
-        log.info("started")
-        try:
-            yield
-        finally:
-            forgetting.cancel()
-            await bus.stop()
-            await queue.close()
-            await redis.aclose()
-            await database.close()
-            mark_dead()
-            log.info("stopped")
+        async with connected(settings) as connections:
+            authenticator = Authenticator(connections.database, settings)
+            await connections.bus.start()
+            forgetting = asyncio.create_task(authenticator.forget_on(connections.bus), name="forget-changed-access")
+            app.state.settings, app.state.authenticator = settings, authenticator
+            app.state.database, app.state.redis, app.state.bus = (
+                connections.database,
+                connections.redis,
+                connections.bus,
+            )
+            app.state.rate_limit = RateLimit(connections.redis, settings.cost_per_minute)
+            app.state.documents = PersistedDocuments(connections.redis, settings)
+            log.info("started")
+            try:
+                yield
+            finally:
+                forgetting.cancel()
+                await connections.bus.stop()
+        mark_dead()
+        log.info("stopped")
 
     return run
 

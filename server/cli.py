@@ -5,47 +5,72 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import click
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
 
+from schema import build_schema
+from schema.persisted import persist
 from server import dev, seed, serving, worker
 from server.administration import create_admin, verify
 from server.embedded import EmbeddedError
-from server.migrate import migrate
-from server.settings import SettingsError, read_settings
+from server.errors import Refused
+from server.migrate import NotMigrated, migrate
+from server.settings import Settings, SettingsError, read_settings
 
 EXIT_DIFFERENCES = 3
+CHECK_DATABASE = "check that it runs, and DATABASE_URL"
+# What a person can act upon, by the class of PostgreSQL's code; any other error is ours and keeps its traceback.
+DATABASE_ADVICE = {
+    "08": CHECK_DATABASE,
+    "28": "check the user and the password in DATABASE_URL",
+    "3D": "create it, or check DATABASE_URL",
+    "42501": "give the user of DATABASE_URL the right to it",
+    "53": "the database server lacks space, memory or connections",
+    "55P03": "something holds a lock on a table: try again when it is done",
+    "57": CHECK_DATABASE,
+}
 
 
 def main() -> None:
-    """Expected failures end with one clear line and exit code 1, Ctrl-C with 130."""
+    """Expected failures end with one clear line and exit code 1, a wrong call with 2, Ctrl-C with 130."""
     try:
-        cli(standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except click.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
+        sys.exit(cli(standalone_mode=False))
+    except (click.Abort, KeyboardInterrupt):
         click.echo("\nStopped.", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (SettingsError, EmbeddedError) as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
-    except OSError as error:
-        click.echo(f"Error: {_explain(error)}", err=True)
+    except Exception as error:
+        explanation = explain(error)
+        if explanation is None:
+            raise
+        click.echo(f"Error: {explanation}", err=True)
         sys.exit(1)
 
 
-def _explain(error: OSError) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return f"A server cannot be reached ({error}): check that it runs, and DATABASE_URL and REDIS_URL."
-    return str(error)
+def explain(error: Exception) -> str | None:
+    """What a person can do about it; None for what nobody expected, which wants its traceback."""
+    match error:
+        case SettingsError() | EmbeddedError() | NotMigrated() | Refused():
+            return str(error)
+        case RedisError():
+            return f"Redis cannot be reached ({error}): check that it runs, and REDIS_URL."
+        case DBAPIError():
+            state = getattr(error.orig, "sqlstate", None) or ("08" if error.connection_invalidated else "")
+            advice = next((text for start, text in DATABASE_ADVICE.items() if state.startswith(start)), None)
+            reason = str(error.orig).partition(": ")[2] or str(error.orig)
+            return f"PostgreSQL: {reason} ({advice})." if advice else None
+        case ConnectionError() | TimeoutError():
+            return f"PostgreSQL cannot be reached ({error}): {CHECK_DATABASE}."
+        case OSError():
+            return str(error)
+    return None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -86,8 +111,7 @@ def dev_command(data: Path, host: str, port: int) -> None:
 )
 def serve_command(host: str, port: int, workers: int, metrics_folder: Path | None) -> None:
     """Run the web server."""
-    read_settings()
-    serving.serve(host, port, workers, metrics_folder)
+    serving.serve(read_settings(), host, port, workers, metrics_folder)
 
 
 @cli.command("worker")
@@ -140,46 +164,54 @@ def _month(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.option("--months", default=36, show_default=True, type=click.IntRange(1, 120), help="How many months.")
 @click.option("--as-of", callback=_date, help="The day the company is seen from; today unless given.")
 @click.option("--demo", is_flag=True, help="Also create the demo sign-ins (never in production).")
-def seed_command(users: int, projects: int, first: date, months: int, as_of: date | None, demo: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print how many rows were written as JSON.")
+def seed_command(
+    users: int, projects: int, first: date, months: int, as_of: date | None, demo: bool, as_json: bool
+) -> None:
     """Fill an empty database with a believable company; the same arguments give the same rows."""
     settings = read_settings()
     today = as_of or datetime.now(settings.timezone).date()
     wanted = seed.Demo(users, projects, first, months, today, accounts=demo)
-    with click.progressbar(length=100, label="Writing the company") as bar:
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(length=100, label="Writing the company", file=sys.stderr, hidden=hidden) as bar:
         summary = asyncio.run(
             seed.write(settings, wanted, lambda share: bar.update(max(0, int(share * 100) - bar.pos)))
         )
-    click.echo(", ".join(f"{count} {name}" for name, count in summary.items()))
+    click.echo(json.dumps(summary) if as_json else ", ".join(f"{count} {name}" for name, count in summary.items()))
 
 
 @cli.command("verify")
-@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print each difference as a line of JSON.")
 def verify_command(as_json: bool) -> None:
-    """Recompute every capacity and expected load, and compare with what is stored. Exit code 3 on a difference."""
-    settings = read_settings()
-
-    def show(found: Any) -> None:
-        click.echo(json.dumps(found, default=str) if as_json else str(found))
-
-    with click.progressbar(length=100, label="Recomputing", file=sys.stderr) as bar:
-        differences, checked = asyncio.run(
-            verify(settings, lambda share: bar.update(max(0, int(share * 100) - bar.pos)))
-        )
-    for difference in differences:
-        show(difference)
-    if not as_json:
-        click.echo(f"{checked} rows checked, {len(differences)} differences.")
-    if differences:
+    """Compute every capacity and expected load anew, and compare with what is stored. Exit code 3 on a difference."""
+    found = asyncio.run(_verify(read_settings(), as_json))
+    if found:
         raise click.exceptions.Exit(EXIT_DIFFERENCES)
+
+
+async def _verify(settings: Settings, as_json: bool) -> int:
+    people = found = 0
+
+    def note(done: int) -> None:
+        nonlocal people
+        people = done
+        if sys.stderr.isatty():
+            click.echo(f"\r{done} people ...", nl=False, err=True)
+
+    async for difference in verify(settings, note):
+        found += 1
+        fields = asdict(difference)
+        text = " ".join(f"{name}={value}" for name, value in fields.items())
+        click.echo(json.dumps(fields, default=str) if as_json else text)
+    click.echo(f"{people} people checked, {found} differences.", err=as_json)
+    return found
 
 
 @cli.command("export-schema")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; standard output unless given.")
-@click.option("--check", is_flag=True, help="Only compare with the file; exit code 3 when they differ.")
+@click.option("--check", is_flag=True, help="Only compare with --output; exit code 3 when they differ.")
 def export_schema_command(output: Path | None, check: bool) -> None:
     """Print the GraphQL schema with its directives."""
-    from schema import build_schema
-
     text = build_schema().as_str() + "\n"
     if output is None:
         click.echo(text, nl=False)
@@ -187,6 +219,32 @@ def export_schema_command(output: Path | None, check: bool) -> None:
         output.write_text(text, encoding="utf-8")
     elif not output.exists() or output.read_text(encoding="utf-8") != text:
         click.echo(f"{output} is not what the code says: run `make schema` and review the difference.", err=True)
+        raise click.exceptions.Exit(EXIT_DIFFERENCES)
+
+
+@cli.command("persist")
+@click.argument("documents", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("trusted-documents.json"),
+    show_default=True,
+    help="The file that TRUSTED_DOCUMENTS names.",
+)
+@click.option("--replace", is_flag=True, help="Start anew; otherwise documents of earlier releases stay.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def persist_command(documents: tuple[Path, ...], output: Path, replace: bool, as_json: bool) -> None:
+    """Add DOCUMENTS (.graphql files) to the allow-list of trusted documents.
+
+    Exit code 3 when one does not fit the schema; then nothing is written.
+    """
+    results = persist(build_schema()._schema, documents, output, replace=replace)
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in results], default=str))
+    else:
+        for each in results:
+            click.echo(f"{each.hash}  {each.path}" if not each.problems else f"{each.path}: {'; '.join(each.problems)}")
+    if any(each.problems for each in results):
         raise click.exceptions.Exit(EXIT_DIFFERENCES)
 
 

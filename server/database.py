@@ -173,6 +173,8 @@ class Transaction:
     ) -> None:
         try:
             if kind is not None or not self._keep:
+                # A rollback empties the session's rows; a refusal shows the one it was about.
+                self.session.expunge_all()
                 await self.session.rollback()
                 return
             await self.session.commit()

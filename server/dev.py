@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -17,27 +16,29 @@ from pathlib import Path
 import click
 
 from server import seed
-from server.embedded import EmbeddedPostgres, EmbeddedValkey
+from server.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedValkey
+from server.embedded.folder import kept_password
 from server.embedded.process import die_with_parent
 from server.migrate import migrate
 from server.serving import check_port, wait_until_healthy
-from server.settings import Settings, read_settings
+from server.settings import Settings, SettingsError, read_settings
 
 STOP_SECONDS = 25
 DEMO_USERS, DEMO_PROJECTS, DEMO_MONTHS, DEMO_FROM = 300, 120, 36, date(2025, 1, 1)
+DEFAULTS = {"PLANCHARGE_ENV": "development", "LOG_FORMAT": "console", "LOG_LEVEL": "WARNING"}
 
 
 def run(folder: Path, host: str, port: int) -> None:
     """Blocks until Ctrl-C or SIGTERM; then nothing of it runs any more, and the data is kept in `folder`."""
     check_port(host, port)
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT too: a shell's background jobs ignore it
+        signal.signal(ending, _interrupt)
     with ExitStack() as stack:
-        signal.signal(signal.SIGTERM, _interrupt)
-        environment = _environment(folder, stack, f"http://{host}:{port}")
-        settings = read_settings(**environment)
+        settings = _settings(folder, stack, f"http://{host}:{port}")
         _prepare(settings)
         children = [
-            stack.enter_context(_child("web server", environment, "serve", "--host", host, "--port", str(port))),
-            stack.enter_context(_child("worker", environment, "worker")),
+            stack.enter_context(_child("web server", "serve", "--host", host, "--port", str(port))),
+            stack.enter_context(_child("worker", "worker")),
         ]
         wait_until_healthy(host, port, lambda: _ended(children))
         _announce(settings, host, port)
@@ -50,41 +51,28 @@ def _interrupt(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _environment(folder: Path, stack: ExitStack, public_url: str) -> dict[str, str]:
-    """The settings of the children; starts what the environment does not name."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    values = {
-        "PLANCHARGE_ENV": "development",
-        "PUBLIC_URL": public_url,
-        "LOG_FORMAT": "console",
-        "LOG_LEVEL": "WARNING",
-    }
-    values |= {name: os.environ[name] for name in values if name in os.environ}
-    if "DATABASE_URL" in os.environ:
-        values["DATABASE_URL"] = os.environ["DATABASE_URL"]
-        click.echo("PostgreSQL  yours (DATABASE_URL)")
+def _settings(folder: Path, stack: ExitStack, public_url: str) -> Settings:
+    """Starts what the environment does not name, and completes the environment, which the children get too."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = "dev:" + kept_password(folder / "jwt-key")  # kept, so that sign-ins outlive a restart
+    except OSError as error:
+        raise EmbeddedError.from_os_error(error, folder) from error
+    for name, value in {**DEFAULTS, "PUBLIC_URL": public_url, "JWT_KEYS": key}.items():
+        os.environ[name] = os.environ.get(name) or value
+    if os.environ["PLANCHARGE_ENV"] == "production":
+        raise SettingsError("`plancharge dev` makes demo accounts: unset PLANCHARGE_ENV, or use `plancharge serve`.")
+    if os.environ.get("DATABASE_URL"):
+        click.echo("PostgreSQL ... yours (DATABASE_URL)")
     else:
         with _step("PostgreSQL"):
-            postgres = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
-        values["DATABASE_URL"] = postgres.url()
-    if "REDIS_URL" in os.environ:
-        values["REDIS_URL"] = os.environ["REDIS_URL"]
-        click.echo("Redis       yours (REDIS_URL)")
+            os.environ["DATABASE_URL"] = stack.enter_context(EmbeddedPostgres(folder / "postgres")).url()
+    if os.environ.get("REDIS_URL"):
+        click.echo("Redis ... yours (REDIS_URL)")
     else:
         with _step("Valkey"):
-            valkey = stack.enter_context(EmbeddedValkey(folder / "valkey"))
-        values["REDIS_URL"] = valkey.url()
-    values["JWT_KEYS"] = os.environ.get("JWT_KEYS") or _kept_key(folder / "jwt-keys")
-    return values
-
-
-def _kept_key(path: Path) -> str:
-    """A signing key of this folder's own, so that sign-ins outlive a restart."""
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"dev:{secrets.token_hex(32)}")
-    return path.read_text().strip()
+            os.environ["REDIS_URL"] = stack.enter_context(EmbeddedValkey(folder / "valkey")).url()
+    return read_settings()
 
 
 def _prepare(settings: Settings) -> None:
@@ -92,7 +80,7 @@ def _prepare(settings: Settings) -> None:
         asyncio.run(migrate(settings))
     if asyncio.run(seed.is_empty(settings)):
         today = datetime.now(settings.timezone).date()
-        demo = seed.Demo(DEMO_USERS, DEMO_PROJECTS, DEMO_FROM, DEMO_MONTHS, today)
+        demo = seed.Demo(DEMO_USERS, DEMO_PROJECTS, DEMO_FROM, DEMO_MONTHS, today, accounts=True)
         with _step(f"Demo company of {DEMO_USERS} people, {DEMO_PROJECTS} projects, {DEMO_MONTHS} months"):
             asyncio.run(seed.write(settings, demo))
 
@@ -110,10 +98,10 @@ def _step(label: str) -> Iterator[None]:
 
 
 @contextmanager
-def _child(name: str, environment: dict[str, str], *arguments: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def _child(name: str, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A process of its own session, so that Ctrl-C reaches us alone and we stop things in order."""
     command = [*die_with_parent(signal.SIGTERM), sys.executable, "-m", "server.cli", *arguments]
-    process = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True)  # noqa: S603
+    process = subprocess.Popen(command, start_new_session=True)  # noqa: S603
     try:
         yield name, process
     finally:
@@ -121,6 +109,8 @@ def _child(name: str, environment: dict[str, str], *arguments: str) -> Iterator[
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
+            pass
+        finally:  # also on a second, impatient Ctrl-C; without effect on a process that has ended
             process.kill()
             process.wait()
 

@@ -164,6 +164,10 @@ class BadRequest(Failure):
     code, title, status = "BAD_REQUEST", "The request is not valid", 400
 
 
+class TooCostly(Failure):
+    code, title, status = "TOO_COSTLY", "The request asks for too much", 400
+
+
 class Throttled(Failure):
     code, title, status = "RATE_LIMITED", "Too many requests", 429
 

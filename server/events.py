@@ -60,8 +60,21 @@ class AccessChanged:
         return cls(user_id=UUID(data["user_id"]) if data["user_id"] else None)
 
 
-Event = PlanningChanged | AccessChanged
-EVENTS: tuple[type[PlanningChanged] | type[AccessChanged], ...] = (PlanningChanged, AccessChanged)
+@dataclass(frozen=True, slots=True)
+class SyncChanged:
+    """A sync run advanced or ended: read it again."""
+
+    channel: ClassVar[str] = "sync"
+    run_id: UUID
+    provider: str
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> SyncChanged:
+        return cls(run_id=UUID(data["run_id"]), provider=data["provider"])
+
+
+Event = PlanningChanged | AccessChanged | SyncChanged
+EVENTS: tuple[type[Event], ...] = (PlanningChanged, AccessChanged, SyncChanged)
 
 
 class Lost:
@@ -89,7 +102,7 @@ class Bus:
         """Never raises: what was committed stays committed, and subscribers notice the lost connection themselves."""
         try:
             for event in events:
-                await self._redis.publish(self._prefix + event.channel, orjson.dumps(asdict(event)))
+                await self._redis.publish(self._prefix + event.channel, orjson.dumps(asdict(event), default=str))
         except (RedisError, OSError) as error:
             log.warning("events_not_published", count=len(events), error=type(error).__name__)
 

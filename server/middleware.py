@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.errors import Problem
 from server.observability import HTTP_REQUESTS, HTTP_SECONDS, request_id_from, trace_from
-from server.problems import problem_response
+from server.problems import DATABASE_AWAY, is_database_away, problem_response
 from server.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -20,10 +22,12 @@ log = structlog.get_logger(__name__)
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 TOO_LARGE = Problem("BODY_TOO_LARGE", "The request is too large", 413, "Send less in one request.")
 INTERNAL = "Something went wrong on our side; quote the request id when you report it."
+CLIENT_LEFT = 499  # nginx's status for it; nobody receives it
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Observed:
-    """Gives each request its ids, logs one line about it, counts it, and turns a crash into a problem."""
+    """Gives each request its ids, logs one line about it and counts it."""
 
     def __init__(self, app: ASGIApp, routes: Sequence[str]) -> None:
         self.app = app
@@ -36,11 +40,11 @@ class Observed:
         headers = Headers(scope=scope)
         request_id = request_id_from(headers.get("x-request-id"))
         trace_id, span_id = trace_from(headers.get("traceparent"))
-        scope["state"]["request_id"] = request_id
+        scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id, trace_id=trace_id)
         started = time.perf_counter()
-        status = 0
+        status = CLIENT_LEFT
 
         async def send_with_ids(message: Message) -> None:
             nonlocal status
@@ -53,26 +57,53 @@ class Observed:
 
         try:
             await self.app(scope, receive, send_with_ids)
-        except Exception:
-            log.exception("unexpected_error", route=self._route(scope))
-            if scope["type"] != "http" or status:
-                raise
-            problem = Problem("INTERNAL", "Something went wrong", 500, INTERNAL, instance=f"urn:request:{request_id}")
-            await problem_response(problem)(scope, receive, send_with_ids)
         finally:
             if scope["type"] == "http":
                 self._record(scope, status, time.perf_counter() - started)
 
-    def _route(self, scope: Scope) -> str:
-        path: str = scope["path"]
-        return path if path in self.routes else "other"
-
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = self._route(scope)
-        HTTP_REQUESTS.labels(scope["method"] if len(scope["method"]) < 8 else "OTHER", route, str(status)).inc()
+        # Labels come from short lists, since callers choose methods and paths; a query string is never written.
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+        route = scope["path"] if scope["path"] in self.routes else "other"
+        HTTP_REQUESTS.labels(method, route, str(status)).inc()
         HTTP_SECONDS.labels(route).observe(seconds)
         write = log.debug if route in ("/health", "/readiness", "/metrics") else log.info
-        write("request", method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1))
+        write("request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1))
+
+
+class CrashAsProblem:
+    """Innermost, so that the answer gets every header: what nobody expected is logged and says nothing but its id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if started:
+                raise
+            instance = f"urn:request:{scope['state']['request_id']}"
+            if is_database_away(error):
+                log.warning("database_away", error=type(error).__name__)
+                away = replace(DATABASE_AWAY.problem, instance=instance)
+                await problem_response(away, retry_after=DATABASE_AWAY.retry_after)(scope, receive, send)
+                return
+            log.exception("unexpected_error")
+            internal = Problem("INTERNAL", "Something went wrong on our side", 500, INTERNAL, instance=instance)
+            await problem_response(internal)(scope, receive, send)
 
 
 class SecurityHeaders:
@@ -119,7 +150,7 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdigit() or int(declared[:20]) > self.limit:
+        if not declared.isdecimal() or int(declared[:20]) > self.limit:
             await problem_response(TOO_LARGE)(scope, receive, send)
             return
         received = 0

@@ -52,4 +52,4 @@ class Queue:
 
     async def close(self) -> None:
         if self._pool is not None:
-            await self._pool.aclose()
+            await self._pool.aclose(close_connection_pool=True)

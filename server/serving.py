@@ -1,9 +1,11 @@
-"""Starting the web server: the port, the workers, and waiting until it answers."""
+"""Starting the web server: the port, the database's schema, the workers, and waiting until it answers."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
+import shutil
 import socket
 import tempfile
 import time
@@ -15,7 +17,10 @@ from pathlib import Path
 import click
 import uvicorn
 
-from server.observability import MULTIPROCESS_DIR, empty_multiprocess_folder
+from server.connections import connected
+from server.migrate import refuse_old_schema
+from server.observability import MULTIPROCESS_DIR, configure_logging, empty_multiprocess_folder
+from server.settings import Settings
 
 START_SECONDS = 60
 GRACEFUL_SECONDS = 20
@@ -35,28 +40,47 @@ def check_port(host: str, port: int) -> None:
             raise click.ClickException(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
 
 
-def serve(host: str, port: int, workers: int, metrics_folder: Path | None) -> None:
-    """Runs uvicorn until it is told to stop; accepted requests are answered first."""
+def serve(settings: Settings, host: str, port: int, workers: int, metrics_folder: Path | None) -> None:
+    """Runs uvicorn until it is told to stop; accepted requests are answered first.
+
+    Refuses to start on a database that is away or too old: a supervisor tries again, and a person reads why.
+    """
+    configure_logging(settings)
     check_port(host, port)
+    asyncio.run(_check_schema(settings))
+    own_folder = None
     if workers > 1:
-        folder = metrics_folder or Path(tempfile.mkdtemp(prefix="plancharge-metrics-"))
+        # prometheus_client reads this when it is imported, which the workers do anew.
+        own_folder = None if metrics_folder else tempfile.mkdtemp(prefix="plancharge-metrics-")
+        folder = metrics_folder or Path(own_folder or "")
         empty_multiprocess_folder(folder)
         os.environ[MULTIPROCESS_DIR] = str(folder)
-    uvicorn.run(
-        "server.app:app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        loop="uvloop",
-        ws="websockets-sansio",
-        ws_max_size=1_000_000,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1"),
-    )
+    try:
+        uvicorn.run(
+            "server.app:app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            loop="uvloop",
+            ws="websockets-sansio",
+            ws_max_size=1_000_000,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+            # A worker that does not answer its supervisor for so long is replaced. uvicorn's own 5 s are less than a
+            # busy machine needs to import the application, and replace workers for ever.
+            timeout_worker_healthcheck=START_SECONDS,
+        )
+    finally:
+        if own_folder is not None:
+            shutil.rmtree(own_folder, ignore_errors=True)
+
+
+async def _check_schema(settings: Settings) -> None:
+    async with connected(settings) as connections:
+        await refuse_old_schema(connections.database)
 
 
 def wait_until_healthy(host: str, port: int, ended: Callable[[], str | None]) -> None:
@@ -66,8 +90,13 @@ def wait_until_healthy(host: str, port: int, ended: Callable[[], str | None]) ->
         if name := ended():
             raise click.ClickException(f"The {name} ended while starting; its log above says why.")
         try:
-            with urllib.request.urlopen(f"http://{host}:{port}/health", timeout=1):
+            with urllib.request.urlopen(f"http://{_reachable(host)}:{port}/health", timeout=1):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     raise click.ClickException(f"The web server did not answer within {START_SECONDS} s.")
+
+
+def _reachable(host: str) -> str:
+    """An address to call: one listens on every interface at once, but calls only one."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104

@@ -4,6 +4,7 @@ import server.access.models
 import server.audit.models
 import server.planning.models
 import server.projects.models
+import server.sync.models
 import server.users.models
 from server.database import Base
 

@@ -1,0 +1,56 @@
+# Every target does its own set-up: a machine needs git, make and Python 3.11 or newer, nothing else.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt schema settings migration graphiql graphiql-check clean
+
+PYTHON ?= python3
+PORT ?= 8200
+BIN := .venv/bin
+READY := .venv/.ready
+RULES := server/*/domain.py,server/*/domain/*,server/*/service.py,server/*/service/*
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+
+$(READY): pyproject.toml uv.lock scripts/bootstrap.py
+	@$(PYTHON) scripts/bootstrap.py
+	@touch $@
+
+run: $(READY) ## Everything on this machine, with a demo company: http://127.0.0.1:8200/graphql (PORT=... for another)
+	@exec $(BIN)/plancharge dev --port $(PORT)
+
+test: $(READY) ## All tests, with the coverage of the rules (at least 85 %); one test: .venv/bin/pytest tests/... -k ...
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
+	@$(BIN)/coverage report --include='$(RULES)' --skip-covered --fail-under=85
+
+check: $(READY) ## What CI runs beside the tests: style, types, direction of imports, drift of what is generated
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/plancharge export-schema --check --output schema/schema.graphql
+	$(BIN)/python -m scripts.document_settings --check
+	$(BIN)/python scripts/build_graphiql.py --check
+
+fmt: $(READY) ## Format, and mend what can be mended by itself
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+schema: $(READY) ## Write schema/schema.graphql; review the difference before you commit it
+	$(BIN)/plancharge export-schema --output schema/schema.graphql
+
+settings: $(READY) ## Write docs/settings.md and .env.example from server/settings.py
+	$(BIN)/python -m scripts.document_settings
+
+migration: $(READY) ## Write a migration from the models: make migration NAME="projects get a colour"
+	@$(BIN)/python -m scripts.new_migration $(NAME)
+
+graphiql: $(READY) ## Build GraphiQL into server/graphiql (brings Node from PyPI where it is missing)
+	$(BIN)/python scripts/build_graphiql.py
+
+graphiql-check: $(READY) ## Compare server/graphiql with a fresh build
+	$(BIN)/python scripts/build_graphiql.py --check
+
+clean: ## Remove what was built, and the data of `make run` (.plancharge)
+	rm -rf .venv .plancharge .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
+	rm -rf graphiql/node_modules
