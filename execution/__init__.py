@@ -1,6 +1,6 @@
 """A compiled executor for graphql-core and Strawberry: same answers and errors, many times the speed on lists."""
 
-from .declare import caller_only, loader_field
+from .declare import Loader, caller_only, loader_field
 from .executor import CompiledExecutor
 
-__all__ = ["CompiledExecutor", "caller_only", "loader_field"]
+__all__ = ["CompiledExecutor", "Loader", "caller_only", "loader_field"]

@@ -7,10 +7,12 @@ import importlib.util
 from typing import Any
 
 import strawberry
+from graphql.execution import Executor
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 from strawberry.types import ExecutionContext
 
+from execution import CompiledExecutor
 from schema.errors import MaskUnexpected, masked
 from schema.limits.documents import Documents
 from schema.limits.extension import Limits
@@ -45,8 +47,8 @@ class Schema(strawberry.Schema):
             errors[:] = [masked(error, request_id) for error in errors]
 
 
-def build_schema() -> Schema:
-    """Each module offers some of the classes Queries, Mutations and Subscriptions."""
+def build_schema(executor: type[Executor[Any]] | None = CompiledExecutor) -> Schema:
+    """Each module offers some of the classes Queries, Mutations and Subscriptions. `executor` None: graphql-core's."""
     modules = [importlib.import_module(name) for name in MODULES if importlib.util.find_spec(name)]  # LEAD: temporary
 
     def root(name: str, part: str) -> Any:
@@ -59,5 +61,6 @@ def build_schema() -> Schema:
         mutation=root("Mutation", "Mutations"),
         subscription=root("Subscription", "Subscriptions"),
         config=StrawberryConfig(scalar_map=SCALARS),
+        execution_context_class=executor,
         extensions=[OperationMetrics, MaskUnexpected, lambda: Limits(documents)],
     )

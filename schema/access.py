@@ -9,7 +9,9 @@ from uuid import UUID
 import strawberry
 
 from schema.context import Info
+from schema.edges import to_user
 from schema.errors import Payload, ProblemsAsData, shown
+from schema.idempotency import Idempotent
 from schema.pages import Page, PageNumber, PageSize, window
 from schema.permissions import mutation, public, query, signed_in
 from schema.refs import UserRef
@@ -36,13 +38,11 @@ class ApiToken:
     def scopes(self, parent: strawberry.Parent[ApiTokenRow]) -> list[Permission]:
         return list(known(dict.fromkeys(parent.scopes, Scope.ALL)))
 
-    @strawberry.field(description="The service user that it acts as.", graphql_type=UserRef)
-    async def user(self, info: Info, parent: strawberry.Parent[ApiTokenRow]) -> UserRow | None:
-        return await info.context.loaders.user.load(parent.user_id)
+    user: UserRef = strawberry.field(resolver=to_user("user_id"), description="The service user that it acts as.")
 
-    @strawberry.field(description="Who created it; null for the server itself.", graphql_type=UserRef | None)
-    async def created_by(self, info: Info, parent: strawberry.Parent[ApiTokenRow]) -> UserRow | None:
-        return await info.context.loaders.user.load(parent.created_by_id) if parent.created_by_id else None
+    created_by: UserRef | None = strawberry.field(
+        resolver=to_user("created_by_id"), description="Who created it; null for the server itself."
+    )
 
 
 @strawberry.input(description="Which API tokens: all that is given must hold.")
@@ -166,7 +166,7 @@ class ApiTokenCreateInput:
 
 
 @strawberry.input(description="Which API token to revoke.")
-class ApiTokenRevokeInput:
+class ApiTokenRevokeInput(Idempotent):
     id: UUID = strawberry.field(description="The token's id.")
 
 
@@ -261,13 +261,21 @@ class Mutations:
             context.authenticator.forget(user.id)
         return PasswordChangePayload(user=shown(user))
 
-    @mutation(Permission.USERS_WRITE, description="Make a one-time link by which a person sets a password.")
+    @mutation(
+        Permission.USERS_WRITE,
+        description="Make a one-time link by which a person sets a password.",
+        keeps_answer=False,
+    )
     async def user_invite(self, info: Info, input: UserInviteInput) -> UserInvitePayload:
         async with info.context.transaction() as tx:
             made = await access.invite(tx, info.context.settings, input.user_id)
         return UserInvitePayload(user=shown(made.user), link=made.link, token=made.token, expires_at=made.expires_at)
 
-    @mutation(Permission.TOKENS_WRITE, description="Make an API token for a tool; its secret is shown once.")
+    @mutation(
+        Permission.TOKENS_WRITE,
+        description="Make an API token for a tool; its secret is shown once.",
+        keeps_answer=False,
+    )
     async def api_token_create(self, info: Info, input: ApiTokenCreateInput) -> ApiTokenCreatePayload:
         async with info.context.transaction() as tx:
             row, secret = await access.create_api_token(tx, input.name, input.scopes, input.days, input.service_user_id)

@@ -11,6 +11,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from schema.context import Info
+from schema.edges import to_user
 from schema.pages import MAX_SIZE
 from schema.permissions import query, requires
 from schema.refs import UserRef
@@ -19,7 +20,6 @@ from server.audit import repository, service
 from server.audit.models import AuditLogRow
 from server.errors import BadRequest
 from server.search import storable
-from server.users.models import UserRow
 
 
 @strawberry.type(description="What somebody did, or was refused.")
@@ -36,9 +36,9 @@ class AuditEntry:
     def address(self, parent: strawberry.Parent[AuditLogRow]) -> str | None:
         return None if parent.address is None else str(parent.address)
 
-    @strawberry.field(description="Who; null for the server itself.", graphql_type=UserRef | None)
-    async def actor(self, info: Info, parent: strawberry.Parent[AuditLogRow]) -> UserRow | None:
-        return None if parent.actor_id is None else await info.context.loaders.user.load(parent.actor_id)
+    actor: UserRef | None = strawberry.field(
+        resolver=to_user("actor_id"), description="Who; null for the server itself."
+    )
 
     @strawberry.field(
         description="Further facts: `before` and `after` of a change, `cells` of a write; "

@@ -11,6 +11,7 @@ import strawberry
 from schema.context import Info
 from schema.enums import described
 from schema.errors import Payload, shown
+from schema.idempotency import Idempotent
 from schema.inputs import given
 from schema.pages import Page, PageNumber, PageSize, window
 from schema.permissions import mutation, query
@@ -74,13 +75,13 @@ class Queries:
 
 
 @strawberry.input(description="A new business unit.")
-class BusinessUnitCreateInput:
+class BusinessUnitCreateInput(Idempotent):
     code: str = strawberry.field(description="Its short name; unique without regard to case.")
     name: str = strawberry.field(description="Its name.")
 
 
 @strawberry.input(description="A change of a business unit; fields left out stay as they are.")
-class BusinessUnitUpdateInput:
+class BusinessUnitUpdateInput(Idempotent):
     id: UUID = strawberry.field(description="The business unit to change.")
     code: str | None = strawberry.field(default=strawberry.UNSET, description="A new code.")
     name: str | None = strawberry.field(default=strawberry.UNSET, description="A new name.")

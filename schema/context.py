@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import strawberry
 from starlette.datastructures import MutableHeaders
 
+from schema.idempotency import joined, joining
 from schema.loaders import Loaders
 from schema.persisted import PersistedDocuments
 from server.actor import Actor, Origin
@@ -60,8 +62,9 @@ class Context:
     def reads(self) -> Reads:
         return self.database.reads
 
-    def transaction(self) -> Transaction:
-        return self.database.transaction(self.signed_in)
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        outer = joined()
+        return joining(outer) if outer is not None else self.database.transaction(self.signed_in)
 
     @cached_property
     def loaders(self) -> Loaders:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -108,7 +109,7 @@ def masked(error: GraphQLError, request_id: str | None) -> GraphQLError:
 
     A new error: that of an invalid document is cached, and other requests get it too.
     """
-    if "instance" in (error.extensions or {}):
+    if error.original_error is None and "instance" in (error.extensions or {}):
         return error  # masked before: strawberry passes some errors through two hooks
     cause: BaseException | None = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
@@ -137,6 +138,18 @@ def masked(error: GraphQLError, request_id: str | None) -> GraphQLError:
     return GraphQLError(message, error.nodes, error.source, error.positions, error.path, extensions=extensions)
 
 
+_PLACE = re.compile(r"Variable '\$(?P<name>\w+)' (?:got|has) invalid value(?: at (?P<path>\S+))?: (?P<message>.*)", re.DOTALL)
+
+
+def _places(code: str, message: str) -> tuple[errors.FieldError, ...]:
+    """Where in which variable a value is wrong. graphql-core keeps the place in the words of its message only."""
+    found = _PLACE.match(message)
+    if found is None:
+        return ()
+    path = re.findall(r"\w+", found["path"] or "") or [found["name"]]
+    return (errors.FieldError(tuple(path), code, found["message"]),)
+
+
 def _of_the_document(error: GraphQLError, cause: GraphQLError) -> errors.Problem:
     """What graphql-core itself found wrong: the syntax, the document against the schema, a value against its type."""
     if isinstance(cause, GraphQLSyntaxError) and "Parsing aborted" in cause.message:  # the parser's limit on tokens
@@ -145,5 +158,6 @@ def _of_the_document(error: GraphQLError, cause: GraphQLError) -> errors.Problem
         return errors.Problem("GRAPHQL_PARSE_FAILED", "The document is not GraphQL", 400, error.message)
     code = (cause.extensions or {}).get("code")
     if code or error.path or error.message.startswith("Variable "):
-        return errors.Problem(code or "INVALID_INPUT", "The input is not valid", 400, error.message)
+        code = code or "INVALID_INPUT"
+        return errors.Problem(code, "The input is not valid", 400, error.message, _places(code, error.message))
     return errors.Problem("GRAPHQL_VALIDATION_FAILED", "The document does not fit the schema", 400, error.message)

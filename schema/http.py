@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLRequestData
+from strawberry.http.base import BaseRequestProtocol
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.subscriptions import (
     GRAPHQL_SSE_PROTOCOL,
@@ -129,6 +130,9 @@ class GraphQLView(GraphQL[Context, None]):
             extensions=data.get("extensions"),
             protocol=transport.protocol if transport else "http",
         )
+
+    def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:  # noqa: ARG002
+        return False  # `_answer` has shown it to those who want a page; */* is no such wish
 
     def _from_address(self, request: AsyncHTTPRequestAdapter) -> object:
         """A GET's parameters. Another site can make a browser send one, so it names a document that is known already,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 from strawberry.extensions import SchemaExtension
 
-from server.observability import OPERATION_NAMES, OPERATION_SECONDS, OPERATIONS
+from execution import CompiledExecutor
+from server.observability import EXECUTIONS, OPERATION_NAMES, OPERATION_SECONDS, OPERATIONS, PLANS
 
 
 class OperationMetrics(SchemaExtension):
@@ -28,9 +30,27 @@ class OperationMetrics(SchemaExtension):
             name = execution.operation_name
         except Exception:  # a document that does not parse has neither
             kind, name = "invalid", None
+        _record_executor()
         failed = bool(getattr(result, "errors", None))
         signed_in = getattr(execution.context, "caller", None) is not None
         label = OPERATION_NAMES.label(name, trusted=signed_in and result is not None and not failed)
         OPERATIONS.labels(label, kind, "error" if failed else "ok").inc()
         if kind in ("query", "mutation"):
             OPERATION_SECONDS.labels(label).observe(seconds)
+
+
+_recorded: Counter[str] = Counter()
+
+
+def _record_executor() -> None:
+    """What the executor counted since the last operation: how many it compiled and why it left some to graphql-core."""
+    now = Counter({"compiled": CompiledExecutor.compiled, "plans": CompiledExecutor.plans})
+    now.update({f"fallback:{reason}": count for reason, count in CompiledExecutor.fallbacks.items()})
+    for what, count in (now - _recorded).items():
+        if what == "plans":
+            PLANS.inc(count)
+        elif what == "compiled":
+            EXECUTIONS.labels("compiled", "").inc(count)
+        else:
+            EXECUTIONS.labels("graphql-core", what.removeprefix("fallback:")).inc(count)
+    _recorded.update(now - _recorded)

@@ -14,6 +14,7 @@ from strawberry.types.field import StrawberryField
 from schema.context import Context
 from schema.enums import described
 from schema.errors import ProblemsAsData
+from schema.idempotency import KeepsAnswer
 from server.access.permissions import PERMISSION_TEXTS
 from server.actor import Actor, Permission
 from server.errors import Failure, Forbidden, Unauthenticated
@@ -98,6 +99,11 @@ class requires(_Guard):  # noqa: N801 — reads as the directive that it is
             permission=permission, or_self=or_self or strawberry.UNSET, or_null=or_null or strawberry.UNSET
         )
 
+    def __execution_once__(self, info: Any) -> bool:
+        """For execution.CompiledExecutor: whether this caller's answer is the same for every row."""
+        actor = info.context.actor
+        return not self.or_self or (actor is not None and not actor.must_change_password and actor.can(self.permission))
+
     def refusal(self, context: Context, source: Any) -> Failure | None:
         actor = context.actor
         if actor is None:
@@ -113,6 +119,8 @@ class requires(_Guard):  # noqa: N801 — reads as the directive that it is
 
 class signed_in(_Guard):  # noqa: N801
     """The guard of fields that every signed-in caller may use."""
+
+    __execution_once__ = True
 
     def __init__(self) -> None:
         self.directive = Authenticated()
@@ -138,12 +146,16 @@ def _not_signed_in() -> Unauthenticated:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def mutation(permission: Permission, *, description: str) -> Callable[[F], Any]:
-    """A guarded mutation field whose refusals are data in its payload."""
+def mutation(permission: Permission, *, description: str, keeps_answer: bool = True) -> Callable[[F], Any]:
+    """A guarded mutation field whose refusals are data in its payload, and which may be sent again under a key.
+
+    Its input inherits Idempotent; not `keeps_answer`: the answer is a secret, or the service keeps it itself.
+    """
+    keeping = [KeepsAnswer()] if keeps_answer else []
 
     def wrap(resolver: F) -> Any:
         return strawberry.mutation(
-            resolver, description=description, extensions=[requires(permission), ProblemsAsData()]
+            resolver, description=description, extensions=[*keeping, requires(permission), ProblemsAsData()]
         )
 
     return wrap

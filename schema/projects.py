@@ -8,9 +8,12 @@ from uuid import UUID
 
 import strawberry
 
-from schema.context import Info
+from execution import Loader, loader_field
+from schema.context import Context, Info
+from schema.edges import to_business_unit
 from schema.enums import described
 from schema.errors import Payload, shown
+from schema.idempotency import Idempotent
 from schema.inputs import given
 from schema.pages import IncrementalPage, PageNumber, PageSize, selects, window
 from schema.permissions import mutation, query, requires
@@ -19,14 +22,11 @@ from schema.scalars import Month
 from server.actor import Permission
 from server.errors import BadRequest, NotFound
 from server.incremental import next_updated_after
-from server.planning.models import AssignmentRow
 from server.planning.repository.assignments import Period
-from server.planning.repository.cells import ProjectTotals
 from server.planning.service import projects as planned_projects
 from server.projects import repository, service
 from server.projects.models import ProjectRow, ProjectStatus
 from server.projects.repository import ProjectOrder
-from server.users.models import BusinessUnitRow
 
 described(
     ProjectStatus,
@@ -51,6 +51,26 @@ described(
 )
 
 
+def _months(
+    info: strawberry.Info[Context, None],
+    first: Annotated[Month, strawberry.argument(name="from", description="First month.")],
+    last: Annotated[Month, strawberry.argument(name="to", description="Last month, included; at most 60 months.")],
+) -> Loader:
+    return info.context.loaders.project_months(first, last)
+
+
+def _assignments(
+    info: strawberry.Info[Context, None],
+    active_from: Annotated[
+        date | None, strawberry.argument(description="Only those that end on this day or later.")
+    ] = None,
+    active_to: Annotated[
+        date | None, strawberry.argument(description="Only those that start on this day or earlier.")
+    ] = None,
+) -> Loader:
+    return info.context.loaders.assignments_of_project(Period(active_from, active_to))
+
+
 @strawberry.type(description="Something that people work on.")
 class Project:
     id: UUID = strawberry.field(description="The project's id.")
@@ -68,43 +88,21 @@ class Project:
     created_at: datetime = strawberry.field(description="When it was created.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
 
-    @strawberry.field(description="The business unit that it belongs to.", graphql_type=BusinessUnitRef | None)
-    async def business_unit(self, info: Info, parent: strawberry.Parent[ProjectRow]) -> BusinessUnitRow | None:
-        if parent.business_unit_id is None:
-            return None
-        return await info.context.loaders.business_unit.load(parent.business_unit_id)
+    business_unit: BusinessUnitRef | None = strawberry.field(
+        resolver=to_business_unit(), description="The business unit that it belongs to."
+    )
 
-    @strawberry.field(
+    months: list[ProjectMonthRef] = strawberry.field(
+        resolver=loader_field(_months, key="id"),
         description="What is laid on the project's people, month by month.",
-        graphql_type=list[ProjectMonthRef],
         extensions=[requires(Permission.PLANNING_READ)],
     )
-    async def months(
-        self,
-        info: Info,
-        parent: strawberry.Parent[ProjectRow],
-        first: Annotated[Month, strawberry.argument(name="from", description="First month.")],
-        last: Annotated[Month, strawberry.argument(name="to", description="Last month, included; at most 60 months.")],
-    ) -> list[ProjectTotals]:
-        return await info.context.loaders.project_months(first, last).load(parent.id)
 
-    @strawberry.field(
+    assignments: list[AssignmentRef] = strawberry.field(
+        resolver=loader_field(_assignments, key="id"),
         description="The assignments to the project, by start.",
-        graphql_type=list[AssignmentRef],
         extensions=[requires(Permission.PLANNING_READ)],
     )
-    async def assignments(
-        self,
-        info: Info,
-        parent: strawberry.Parent[ProjectRow],
-        active_from: Annotated[
-            date | None, strawberry.argument(description="Only those that end on this day or later.")
-        ] = None,
-        active_to: Annotated[
-            date | None, strawberry.argument(description="Only those that start on this day or earlier.")
-        ] = None,
-    ) -> list[AssignmentRow]:
-        return await info.context.loaders.assignments_of_project(Period(active_from, active_to)).load(parent.id)
 
 
 @strawberry.input(description="Which projects: all that is given must hold.")
@@ -172,7 +170,7 @@ class Queries:
 
 
 @strawberry.input(description="A new project.")
-class ProjectCreateInput:
+class ProjectCreateInput(Idempotent):
     code: str = strawberry.field(description="The company's own short name for it; unique without regard to case.")
     name: str = strawberry.field(description="Its name.")
     status: ProjectStatus = strawberry.field(default=ProjectStatus.PLANNED, description="Where it stands.")
@@ -183,7 +181,7 @@ class ProjectCreateInput:
 
 
 @strawberry.input(description="A change of a project; fields left out stay as they are, null clears.")
-class ProjectUpdateInput:
+class ProjectUpdateInput(Idempotent):
     id: UUID = strawberry.field(description="The project to change.")
     code: str | None = strawberry.field(default=strawberry.UNSET, description="A new code.")
     name: str | None = strawberry.field(default=strawberry.UNSET, description="A new name.")
@@ -200,7 +198,7 @@ class ProjectUpdateInput:
 
 
 @strawberry.input(description="The project to delete.")
-class ProjectDeleteInput:
+class ProjectDeleteInput(Idempotent):
     id: UUID = strawberry.field(description="The project to delete.")
     expected_version: int | None = strawberry.field(
         default=None, description="Refuse to delete unless the project is still at this version."

@@ -11,6 +11,7 @@ import strawberry
 from schema.context import Info
 from schema.enums import described
 from schema.errors import Payload, shown
+from schema.idempotency import Idempotent
 from schema.inputs import given
 from schema.pages import Page, PageNumber, PageSize, window
 from schema.permissions import mutation, query
@@ -105,14 +106,14 @@ def _grants(inputs: Sequence[GrantInput]) -> service.Grants:
 
 
 @strawberry.input(description="A new role. Its permissions are at most those that the caller holds.")
-class RoleCreateInput:
+class RoleCreateInput(Idempotent):
     name: str = strawberry.field(description="Its name; unique without regard to case.")
     description: str = strawberry.field(default="", description="What it is for.")
     permissions: list[GrantInput] = strawberry.field(default_factory=list, description="What it grants.")
 
 
 @strawberry.input(description="A change of a company's own role; fields left out stay as they are.")
-class RoleUpdateInput:
+class RoleUpdateInput(Idempotent):
     id: UUID = strawberry.field(description="The role to change.")
     name: str | None = strawberry.field(default=strawberry.UNSET, description="A new name.")
     description: str | None = strawberry.field(default=strawberry.UNSET, description="A new description.")
@@ -125,7 +126,7 @@ class RoleUpdateInput:
 
 
 @strawberry.input(description="A user's roles.")
-class UserSetRolesInput:
+class UserSetRolesInput(Idempotent):
     user_id: UUID = strawberry.field(description="Whose roles.")
     role_ids: list[UUID] = strawberry.field(description="All roles from now on, in place of those held.")
     expected_version: int | None = strawberry.field(

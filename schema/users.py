@@ -8,9 +8,12 @@ from uuid import UUID
 
 import strawberry
 
-from schema.context import Info
+from execution import Loader, loader_field
+from schema.context import Context, Info
+from schema.edges import to_business_unit
 from schema.enums import described
 from schema.errors import Payload, shown
+from schema.idempotency import Idempotent
 from schema.inputs import given
 from schema.pages import IncrementalPage, PageNumber, PageSize, selects, window
 from schema.permissions import mutation, query, requires
@@ -21,11 +24,9 @@ from server.access.service import accounts
 from server.actor import Actor, Permission
 from server.errors import Forbidden, NotFound
 from server.incremental import next_updated_after
-from server.planning.models import AssignmentRow
 from server.planning.repository.assignments import Period
-from server.planning.service.grid import MonthRow
 from server.users import repository, service
-from server.users.models import BusinessUnitRow, UserRow, UserStatus
+from server.users.models import UserRow, UserStatus
 from server.users.repository import UserOrder
 
 described(
@@ -49,6 +50,26 @@ described(
         "UPDATED_AT": "By the last change, the oldest first.",
     },
 )
+
+
+def _months(
+    info: strawberry.Info[Context, None],
+    first: Annotated[Month, strawberry.argument(name="from", description="First month.")],
+    last: Annotated[Month, strawberry.argument(name="to", description="Last month, included; at most 60 months.")],
+) -> Loader:
+    return info.context.loaders.user_months(first, last)
+
+
+def _assignments(
+    info: strawberry.Info[Context, None],
+    active_from: Annotated[
+        date | None, strawberry.argument(description="Only those that end on this day or later.")
+    ] = None,
+    active_to: Annotated[
+        date | None, strawberry.argument(description="Only those that start on this day or earlier.")
+    ] = None,
+) -> Loader:
+    return info.context.loaders.assignments_of_user(Period(active_from, active_to))
 
 
 @strawberry.type(description="A person who can be planned, or a tool's service user.")
@@ -78,11 +99,9 @@ class User:
     def last_login_at(self, parent: strawberry.Parent[UserRow]) -> datetime | None:
         return parent.last_login_at
 
-    @strawberry.field(description="The business unit, if any.", graphql_type=BusinessUnitRef | None)
-    async def business_unit(self, info: Info, parent: strawberry.Parent[UserRow]) -> BusinessUnitRow | None:
-        if parent.business_unit_id is None:
-            return None
-        return await info.context.loaders.business_unit.load(parent.business_unit_id)
+    business_unit: BusinessUnitRef | None = strawberry.field(
+        resolver=to_business_unit(), description="The business unit, if any."
+    )
 
     @strawberry.field(
         description="The roles that the person holds, by name.",
@@ -92,37 +111,17 @@ class User:
     async def roles(self, info: Info, parent: strawberry.Parent[UserRow]) -> list[RoleRow]:
         return [pair.RoleRow for pair in await info.context.loaders.user_roles.load(parent.id)]
 
-    @strawberry.field(
+    months: list[PlanningMonthRef] = strawberry.field(
+        resolver=loader_field(_months, key="id"),
         description="What the person can take and what is laid on them, month by month.",
-        graphql_type=list[PlanningMonthRef],
         extensions=[requires(Permission.PLANNING_READ, or_self=True)],
     )
-    async def months(
-        self,
-        info: Info,
-        parent: strawberry.Parent[UserRow],
-        first: Annotated[Month, strawberry.argument(name="from", description="First month.")],
-        last: Annotated[Month, strawberry.argument(name="to", description="Last month, included; at most 60 months.")],
-    ) -> list[MonthRow]:
-        return await info.context.loaders.user_months(first, last).load(parent.id)
 
-    @strawberry.field(
+    assignments: list[AssignmentRef] = strawberry.field(
+        resolver=loader_field(_assignments, key="id"),
         description="The person's assignments, by start.",
-        graphql_type=list[AssignmentRef],
         extensions=[requires(Permission.PLANNING_READ, or_self=True)],
     )
-    async def assignments(
-        self,
-        info: Info,
-        parent: strawberry.Parent[UserRow],
-        active_from: Annotated[
-            date | None, strawberry.argument(description="Only those that end on this day or later.")
-        ] = None,
-        active_to: Annotated[
-            date | None, strawberry.argument(description="Only those that start on this day or earlier.")
-        ] = None,
-    ) -> list[AssignmentRow]:
-        return await info.context.loaders.assignments_of_user(Period(active_from, active_to)).load(parent.id)
 
 
 @strawberry.input(description="Which people: all that is given must hold.")
@@ -187,7 +186,7 @@ class Queries:
 
 
 @strawberry.input(description="A new person. They may do nothing yet: userSetRoles and userInvite let them in.")
-class UserCreateInput:
+class UserCreateInput(Idempotent):
     first_name: str = strawberry.field(description="First name; empty for people with one name.")
     last_name: str = strawberry.field(description="Last name.")
     email: str | None = strawberry.field(
@@ -197,7 +196,7 @@ class UserCreateInput:
 
 
 @strawberry.input(description="A change of a person's facts; fields left out stay as they are, null clears.")
-class UserUpdateInput:
+class UserUpdateInput(Idempotent):
     id: UUID = strawberry.field(description="The person to change.")
     first_name: str | None = strawberry.field(default=strawberry.UNSET, description="A new first name.")
     last_name: str | None = strawberry.field(default=strawberry.UNSET, description="A new last name.")
@@ -209,7 +208,7 @@ class UserUpdateInput:
 
 
 @strawberry.input(description="Whom to shut out.")
-class UserDeactivateInput:
+class UserDeactivateInput(Idempotent):
     id: UUID = strawberry.field(description="The person or service user.")
     expected_version: int | None = strawberry.field(
         default=None, description="Refuse unless the person is still at this version."
@@ -217,7 +216,7 @@ class UserDeactivateInput:
 
 
 @strawberry.input(description="Whom to let in again.")
-class UserReactivateInput:
+class UserReactivateInput(Idempotent):
     id: UUID = strawberry.field(description="The person or service user.")
     expected_version: int | None = strawberry.field(
         default=None, description="Refuse unless the person is still at this version."

@@ -36,6 +36,8 @@ OPERATIONS = Counter("plancharge_graphql_operations", "GraphQL operations", ["op
 OPERATION_SECONDS = Histogram(
     "plancharge_graphql_operation_seconds", "Time to execute a query or mutation", ["operation"], buckets=SECONDS
 )
+EXECUTIONS = Counter("plancharge_graphql_executions", "Operations and events by executor", ["executor", "reason"])
+PLANS = Counter("plancharge_graphql_plans", "Documents compiled; grows with each request if documents are parsed anew")
 LOADER_BATCHES = Counter("plancharge_dataloader_batches", "Batches that a dataloader fetched", ["loader"])
 LOADER_KEYS = Counter("plancharge_dataloader_keys", "Keys that a dataloader fetched", ["loader"])
 STATEMENTS = Counter("plancharge_sql_statements", "Statements sent to PostgreSQL", ["kind"])

@@ -1,6 +1,6 @@
-"""Real servers for every test: PostgreSQL and Valkey from their wheels, one database per worker, wiped before each test.
+"""Real servers for every test: PostgreSQL and Valkey from their wheels, one of each per worker, wiped before each test.
 
-Writes commit for real, so triggers, locks and a second connection behave as in production; a wipe costs some milliseconds.
+Writes commit for real, so triggers, locks and a second connection behave as in production; a wipe costs milliseconds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from execution import CompiledExecutor
 from schema import build_schema
 from schema.context import Context
 from server.actor import Actor
@@ -131,9 +132,25 @@ def make(database: Database) -> Factory:
     return Factory(database)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--executor",
+        choices=("compiled", "stock"),
+        default="compiled",
+        help="what executes GraphQL; stock: graphql-core's own, and only the tests that use the schema are run",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--executor") == "stock":
+        of_schema = [item for item in items if "schema" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=[item for item in items if item not in of_schema])
+        items[:] = of_schema
+
+
 @pytest.fixture(scope="session")
-def schema() -> Any:
-    return build_schema()
+def schema(pytestconfig: pytest.Config) -> Any:
+    return build_schema(CompiledExecutor if pytestconfig.getoption("--executor") == "compiled" else None)
 
 
 Execute = Callable[..., Awaitable[Any]]

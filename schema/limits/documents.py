@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse, specified_rules, validate
+from graphql.validation.rules import overlapping_fields_can_be_merged
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
@@ -14,6 +15,8 @@ from schema.limits.analysis import Analysis, analyse
 KEPT_TOKENS = 400_000
 """of all documents together: a bound on their number would let the largest ones fill the memory"""
 MOST_ERRORS = 20
+# A tenth of graphql-core's own: the rule compares the fields of one level with each other, for a second and more.
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 50_000
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 

@@ -13,12 +13,12 @@ from strawberry.types.graphql import OperationType
 from schema.context import Context
 from schema.limits.analysis import Analysis
 from schema.limits.documents import Documents, Prepared
-from server.errors import Failure, Throttled, TooCostly
+from server.errors import BadRequest, Failure, Throttled, TooCostly
 from server.rate_limit import Budget
 from server.settings import Settings
 
-REFUSED = 100
-"""what an operation costs that is refused before it runs: it was read and checked all the same"""
+NEW_TOKEN = 10
+"""what each token costs of a document that this process has not validated yet: that takes longer than to run most"""
 ADVICE = {
     "depth": "select fewer levels, or read what lies deeper by a second operation",
     "aliases": "split the operation",
@@ -54,15 +54,28 @@ class Limits(SchemaExtension):
 
     async def on_validate(self) -> AsyncIterator[None]:
         assert self._prepared is not None
-        errors = self._refusals(self._prepared)
-        if not errors:
-            cost = self._prepared.analysis.costs.of(self.execution_context.operation_name, self._variables)
-            too_much = _beyond(cost, self._settings.max_cost)
-            self._cost = {"requested": cost, "maximum": self._settings.max_cost}
-            errors = [too_much] if too_much else []
-        throttled = await self._charge(REFUSED if errors or self._cost is None else self._cost["requested"])
-        self.execution_context.pre_execution_errors = [throttled] if throttled else errors
+        execution = self.execution_context
+        execution.pre_execution_errors = await self._new(self._prepared) or await self._checked(self._prepared)
         yield
+
+    async def _new(self, prepared: Prepared) -> list[GraphQLError]:
+        """Pays for a document that is not known to be valid or not, before the work of finding it out."""
+        if prepared.errors is not None:
+            return []
+        throttled = await self._charge(min(NEW_TOKEN * prepared.analysis.tokens, self._settings.max_cost))
+        return [throttled] if throttled else []
+
+    async def _checked(self, prepared: Prepared) -> list[GraphQLError]:
+        errors = self._refusals(prepared)
+        if errors:
+            return errors
+        cost = prepared.analysis.costs.of(self.execution_context.operation_name, self._variables)
+        self._cost = {"requested": cost, "maximum": self._settings.max_cost}
+        too_much = _beyond(cost, self._settings.max_cost)
+        if too_much:
+            return [too_much]
+        throttled = await self._charge(cost)
+        return [throttled] if throttled else []
 
     def get_results(self) -> dict[str, Any]:
         """Not with the events of a subscription: they would all repeat what its start has cost."""
@@ -87,6 +100,11 @@ class Limits(SchemaExtension):
         beyond = _beyond_limits(prepared.analysis, self._settings)
         if beyond:
             return beyond
+        is_mutation = self.execution_context.operation_type is OperationType.MUTATION
+        if is_mutation and self._context.idempotency_key is not None and prepared.analysis.root_fields > 1:
+            return [
+                _error(BadRequest("Idempotency-Key needs a request with one mutation: give each its own by input."))
+            ]
         schema = self.execution_context.schema._schema
         return self._documents.validated(schema, prepared, hide_suggestions=self._settings.is_production)
 

@@ -9,8 +9,10 @@ from uuid import UUID
 import strawberry
 
 from schema.context import Info
+from schema.edges import to_user
 from schema.enums import described
 from schema.errors import Payload, shown
+from schema.idempotency import Idempotent
 from schema.pages import Page, PageNumber, PageSize, window
 from schema.permissions import mutation, query, requires
 from schema.refs import UserRef
@@ -19,7 +21,6 @@ from server.errors import BadRequest
 from server.planning.models import AbsenceRow, AbsenceStatus, Half, RecordSource
 from server.planning.repository import absences as repository
 from server.planning.service import absences as service
-from server.users.models import UserRow
 
 described(Half, "One half of a day.", {"MORNING": "The first half.", "AFTERNOON": "The second half."})
 described(
@@ -52,11 +53,7 @@ class Absence:
     def type(self, parent: strawberry.Parent[AbsenceRow]) -> str | None:
         return parent.type
 
-    @strawberry.field(description="The person.", graphql_type=UserRef)
-    async def user(self, info: Info, parent: strawberry.Parent[AbsenceRow]) -> UserRow:
-        row = await info.context.loaders.user.load(parent.user_id)
-        assert row is not None
-        return row
+    user: UserRef = strawberry.field(resolver=to_user("user_id"), description="The person.")
 
 
 @strawberry.input(description="Which absences: all that is given must hold.")
@@ -95,7 +92,7 @@ class Queries:
 
 
 @strawberry.input(description="A new absence. It may overlap others of the same person: days off count once.")
-class AbsenceCreateInput:
+class AbsenceCreateInput(Idempotent):
     user_id: UUID = strawberry.field(description="The person.")
     start_date: date = strawberry.field(description="First day.")
     end_date: date = strawberry.field(description="Last day, included.")
@@ -110,7 +107,7 @@ class AbsenceCreateInput:
 
 
 @strawberry.input(description="The absence to delete.")
-class AbsenceDeleteInput:
+class AbsenceDeleteInput(Idempotent):
     id: UUID = strawberry.field(description="The absence to delete.")
     expected_version: int | None = strawberry.field(
         default=None, description="Refuse to delete unless the absence is still at this version."

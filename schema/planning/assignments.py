@@ -10,7 +10,9 @@ from uuid import UUID
 import strawberry
 
 from schema.context import Info
+from schema.edges import to_project, to_user
 from schema.errors import Payload, shown
+from schema.idempotency import Idempotent
 from schema.inputs import given
 from schema.pages import IncrementalPage, PageNumber, PageSize, selects, window
 from schema.permissions import mutation, query
@@ -22,8 +24,6 @@ from server.planning.models import AssignmentRow
 from server.planning.repository import assignments as repository
 from server.planning.service import assignments as service
 from server.planning.service import splitting
-from server.projects.models import ProjectRow
-from server.users.models import UserRow
 
 
 @strawberry.type(description="Gives a person to a project between two dates, and so leads to expect load.")
@@ -38,17 +38,9 @@ class Assignment:
     created_at: datetime = strawberry.field(description="When it was created.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
 
-    @strawberry.field(description="The person.", graphql_type=UserRef)
-    async def user(self, info: Info, parent: strawberry.Parent[AssignmentRow]) -> UserRow:
-        row = await info.context.loaders.user.load(parent.user_id)
-        assert row is not None
-        return row
+    user: UserRef = strawberry.field(resolver=to_user("user_id"), description="The person.")
 
-    @strawberry.field(description="The project.", graphql_type=ProjectRef)
-    async def project(self, info: Info, parent: strawberry.Parent[AssignmentRow]) -> ProjectRow:
-        row = await info.context.loaders.project.load(parent.project_id)
-        assert row is not None
-        return row
+    project: ProjectRef = strawberry.field(resolver=to_project("project_id"), description="The project.")
 
 
 @strawberry.input(description="Which assignments: all that is given must hold.")
@@ -98,7 +90,7 @@ class Queries:
 
 
 @strawberry.input(description="A new assignment.")
-class AssignmentCreateInput:
+class AssignmentCreateInput(Idempotent):
     user_id: UUID = strawberry.field(description="The person.")
     project_id: UUID = strawberry.field(description="The project, which must take load.")
     rate: Decimal = strawberry.field(description="Percentage of the person's capacity: above 0, at most 100.")
@@ -108,7 +100,7 @@ class AssignmentCreateInput:
 
 
 @strawberry.input(description="A change of an assignment; fields left out stay as they are.")
-class AssignmentUpdateInput:
+class AssignmentUpdateInput(Idempotent):
     id: UUID = strawberry.field(description="The assignment to change.")
     rate: Decimal | None = strawberry.field(default=strawberry.UNSET, description="A new rate.")
     start_date: date | None = strawberry.field(default=strawberry.UNSET, description="A new first day.")
@@ -120,7 +112,7 @@ class AssignmentUpdateInput:
 
 
 @strawberry.input(description="The assignment to delete.")
-class AssignmentDeleteInput:
+class AssignmentDeleteInput(Idempotent):
     id: UUID = strawberry.field(description="The assignment to delete.")
     expected_version: int | None = strawberry.field(
         default=None, description="Refuse to delete unless the assignment is still at this version."
@@ -141,7 +133,7 @@ class AssignmentPartInput:
 @strawberry.input(
     description="How to split an assignment: at a day, or into parts whose rates add up to its own on each of its days."
 )
-class AssignmentSplitInput:
+class AssignmentSplitInput(Idempotent):
     id: UUID = strawberry.field(description="The assignment to split.")
     at: date | None = strawberry.field(default=None, description="First day of the second part.")
     parts: list[AssignmentPartInput] | None = strawberry.field(default=None, description="The parts, up to 100.")

@@ -10,7 +10,9 @@ from uuid import UUID
 import strawberry
 
 from schema.context import Info
+from schema.edges import to_user
 from schema.errors import Payload, Problem, shown
+from schema.idempotency import Idempotent
 from schema.pages import IncrementalPage, PageNumber, PageSize, selects, window
 from schema.permissions import mutation, query
 from schema.refs import UserRef
@@ -23,7 +25,6 @@ from server.planning.models import CapacityRow
 from server.planning.repository import capacities as repository
 from server.planning.service import capacities as service
 from server.planning.service.cells import WritePolicy
-from server.users.models import UserRow
 
 
 @strawberry.type(description="What a person can take in a month.")
@@ -40,11 +41,7 @@ class Capacity:
     version: int = strawberry.field(description="Counts what people state; a recomputation never raises it.")
     updated_at: datetime = strawberry.field(description="When any of its values last changed.")
 
-    @strawberry.field(description="The person.", graphql_type=UserRef)
-    async def user(self, info: Info, parent: strawberry.Parent[CapacityRow]) -> UserRow:
-        row = await info.context.loaders.user.load(parent.user_id)
-        assert row is not None
-        return row
+    user: UserRef = strawberry.field(resolver=to_user("user_id"), description="The person.")
 
 
 @strawberry.input(description="Which capacities: all that is given must hold.")
@@ -104,7 +101,7 @@ class CapacityInput:
 
 
 @strawberry.input(description="Capacities to state in one call.")
-class CapacitiesWriteInput:
+class CapacitiesWriteInput(Idempotent):
     capacities: list[CapacityInput] = strawberry.field(description="Up to 500 capacities, each at most once.")
     policy: WritePolicy = strawberry.field(
         default=WritePolicy.REJECT_EVERYTHING, description="What to do with the good ones when others are refused."

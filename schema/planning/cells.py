@@ -10,6 +10,7 @@ from uuid import UUID
 import strawberry
 
 from schema.context import Info
+from schema.edges import to_project, to_user
 from schema.enums import described
 from schema.errors import Payload, Problem, shown
 from schema.pages import IncrementalPage, PageNumber, PageSize, selects, window
@@ -26,8 +27,6 @@ from server.planning.repository import cells as repository
 from server.planning.repository.cells import CellRow
 from server.planning.service import forecasts
 from server.planning.service.cells import WritePolicy
-from server.projects.models import ProjectRow
-from server.users.models import UserRow
 
 described(
     CellSource,
@@ -67,23 +66,17 @@ class Cell:
     source: CellSource = strawberry.field(description="Where the days come from.")
     stated: Decimal | None = strawberry.field(description="Days that a person or a tool stated.")
     expected: Decimal = strawberry.field(description="Days that assignments lead to expect.")
-    actual: Decimal | None = strawberry.field(description="Days declared in the time-tracking tool.")
+    actual: Decimal = strawberry.field(description="Days declared in the time-tracking tool; 0 where there are none.")
     late_actual: bool = strawberry.field(description="Whether some were declared after the month was closed.")
     recomputing: bool = strawberry.field(description="Whether a large change is still being worked in.")
     version: int = strawberry.field(description="Counts what people state; a recomputation never raises it.")
     updated_at: datetime = strawberry.field(description="When any of its values last changed.")
 
-    @strawberry.field(description="The person.", graphql_type=UserRef)
-    async def user(self, info: Info, parent: strawberry.Parent[CellRow]) -> UserRow:
-        row = parent.user_row or await info.context.loaders.user.load(parent.user_id)
-        assert row is not None
-        return row
+    user: UserRef = strawberry.field(resolver=to_user("user_id", given="user_row"), description="The person.")
 
-    @strawberry.field(description="The project.", graphql_type=ProjectRef)
-    async def project(self, info: Info, parent: strawberry.Parent[CellRow]) -> ProjectRow:
-        row = parent.project_row or await info.context.loaders.project.load(parent.project_id)
-        assert row is not None
-        return row
+    project: ProjectRef = strawberry.field(
+        resolver=to_project("project_id", given="project_row"), description="The project."
+    )
 
 
 @strawberry.input(description="Which cells: all that is given must hold.")
@@ -172,7 +165,7 @@ class ForecastsWriteInput:
         description="Makes it safe to send the call again: within 24 h the same key gets the first call's answer.",
     )
 
-    def to_domain(self, *, explained: bool) -> forecasts.Call:
+    def to_domain(self, key: str | None, *, explained: bool) -> forecasts.Call:
         missing = [index for index, cell in enumerate(self.cells) if cell.days is strawberry.UNSET]
         if missing:
             message = "State the days, or null to clear the cell."
@@ -186,7 +179,7 @@ class ForecastsWriteInput:
             )
             for index, cell in enumerate(self.cells)
         ]
-        return forecasts.Call(writes, self.policy, self.dry_run, self.idempotency_key, explained)
+        return forecasts.Call(writes, self.policy, self.dry_run, key, explained)
 
 
 @strawberry.type(description="What became of one cell of the call.")
@@ -213,9 +206,11 @@ class Mutations:
         Permission.PLANNING_WRITE,
         description="State days in up to 500 cells at once, or clear them. Members write their own cells, managers "
         "those of people of their business unit.",
+        keeps_answer=False,
     )
     async def forecasts_write(self, info: Info, input: ForecastsWriteInput) -> ForecastsWritePayload:
-        call = input.to_domain(explained=_asks_for(info.selected_fields, "explanation"))
+        key = input.idempotency_key if input.idempotency_key is not None else info.context.idempotency_key
+        call = input.to_domain(key, explained=_asks_for(info.selected_fields, "explanation"))
         async with info.context.transaction() as tx:
             answer = await forecasts.write(tx, call)
         return ForecastsWritePayload(

@@ -10,8 +10,10 @@ from uuid import UUID
 import strawberry
 
 from schema.context import Info
+from schema.edges import to_user
 from schema.enums import described
 from schema.errors import Payload, shown
+from schema.idempotency import Idempotent
 from schema.pages import IncrementalPage, PageNumber, PageSize, selects, window
 from schema.permissions import mutation, query
 from schema.refs import UserRef
@@ -20,7 +22,6 @@ from server.incremental import next_updated_after
 from server.planning.models import ContractRow, RecordSource
 from server.planning.repository import contracts as repository
 from server.planning.service import contracts as service
-from server.users.models import UserRow
 
 described(
     RecordSource,
@@ -43,11 +44,7 @@ class Contract:
     created_at: datetime = strawberry.field(description="When it was added.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
 
-    @strawberry.field(description="The person.", graphql_type=UserRef)
-    async def user(self, info: Info, parent: strawberry.Parent[ContractRow]) -> UserRow:
-        row = await info.context.loaders.user.load(parent.user_id)
-        assert row is not None
-        return row
+    user: UserRef = strawberry.field(resolver=to_user("user_id"), description="The person.")
 
 
 @strawberry.input(description="Which contracts: all that is given must hold.")
@@ -93,7 +90,7 @@ class Queries:
 
 
 @strawberry.input(description="All facts of a contract: a new one, or with `id` an existing one.")
-class ContractSetInput:
+class ContractSetInput(Idempotent):
     user_id: UUID = strawberry.field(description="The person.")
     start_date: date = strawberry.field(description="First day.")
     end_date: date | None = strawberry.field(default=None, description="Last day, included; null: open-ended.")

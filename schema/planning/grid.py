@@ -9,7 +9,8 @@ from uuid import UUID
 
 import strawberry
 
-from schema.context import Info
+from execution import Loader, loader_field
+from schema.context import Context, Info
 from schema.enums import described
 from schema.errors import shown
 from schema.pages import Page, PageNumber, PageSize, window
@@ -21,7 +22,6 @@ from server.errors import BadRequest
 from server.planning.domain.explanation import CapacityLine as Line
 from server.planning.domain.explanation import CapacityLineKind
 from server.planning.repository import grid as repository
-from server.planning.repository.cells import CellRow, ProjectTotals
 from server.planning.service import grid
 from server.planning.service.grid import MonthRow
 
@@ -93,6 +93,10 @@ class PlanningMonth:
         return grid.explanation(parent, lines, names)
 
 
+def _project_cells(info: strawberry.Info[Context, None]) -> Loader:
+    return info.context.loaders.project_cells
+
+
 @strawberry.type(description="What is laid on a project's people in a month.")
 class ProjectMonth:
     month: Month = strawberry.field(description="The month.")
@@ -101,12 +105,10 @@ class ProjectMonth:
     stated: Decimal | None = strawberry.field(description="The sum of the stated days; null where none are stated.")
     actual: Decimal | None = strawberry.field(description="The sum of the declared days; null where none are.")
 
-    @strawberry.field(
+    cells: list[CellRef] = strawberry.field(
+        resolver=loader_field(_project_cells, key=lambda totals: (totals.project_id, totals.month)),
         description="One per person with a stated, expected or actual value, in the order of the people's ids.",
-        graphql_type=list[CellRef],
     )
-    async def cells(self, info: Info, parent: strawberry.Parent[ProjectTotals]) -> list[CellRow]:
-        return await info.context.loaders.project_cells.load((parent.project_id, parent.month))
 
 
 @strawberry.type(description="One person's part of the plan.")

@@ -9,14 +9,15 @@ from typing import Annotated
 import strawberry
 
 from schema.context import Info
+from schema.edges import to_user
 from schema.errors import Payload, shown
+from schema.idempotency import Idempotent
 from schema.permissions import mutation, query
 from schema.refs import UserRef
 from schema.scalars import Month
 from server.actor import Permission
 from server.planning.models import ClosedMonthRow
 from server.planning.service import months
-from server.users.models import UserRow
 
 
 @strawberry.type(description="A month closed for the whole company: nothing in it changes until it is reopened.")
@@ -24,9 +25,9 @@ class ClosedMonth:
     month: Month = strawberry.field(description="The month.")
     closed_at: datetime = strawberry.field(description="When it was closed.")
 
-    @strawberry.field(description="Who closed it, where that is known.", graphql_type=UserRef | None)
-    async def closed_by(self, info: Info, parent: strawberry.Parent[ClosedMonthRow]) -> UserRow | None:
-        return None if parent.closed_by_id is None else await info.context.loaders.user.load(parent.closed_by_id)
+    closed_by: UserRef | None = strawberry.field(
+        resolver=to_user("closed_by_id"), description="Who closed it, where that is known."
+    )
 
 
 @strawberry.type
@@ -46,12 +47,12 @@ class Queries:
 
 
 @strawberry.input(description="The month to close.")
-class MonthCloseInput:
+class MonthCloseInput(Idempotent):
     month: Month = strawberry.field(description="The month; not one that has yet to begin.")
 
 
 @strawberry.input(description="The month to reopen.")
-class MonthReopenInput:
+class MonthReopenInput(Idempotent):
     month: Month = strawberry.field(description="The month.")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import strawberry
 
 from schema.context import Info
+from schema.edges import to_business_unit, to_project, to_user
 from schema.enums import described
 from schema.errors import shown
 from schema.pages import Page, PageNumber, PageSize, window
@@ -20,9 +22,7 @@ from server.actor import Permission
 from server.planning.domain.reports import Formula
 from server.planning.repository.reports import GroupBy
 from server.planning.service import reports
-from server.planning.service.reports import FreePersonRow, Group, Range
-from server.projects.models import ProjectRow
-from server.users.models import BusinessUnitRow, UserRow
+from server.planning.service.reports import Group, Range
 
 Whose = Annotated[PlanningFilter | None, strawberry.argument(description="Whose months are counted.")]
 
@@ -64,28 +64,29 @@ class UtilisationMonth(UtilisationFigures):
     month: Month = strawberry.field(description="The month.")
 
 
+def _key_of(kind: GroupBy) -> Callable[[Group], Any]:
+    """The group's key in a report by this kind, else null."""
+    return lambda group: group.key if group.by is kind else None
+
+
 @strawberry.type(description="A group's figures over the range, and month by month.")
 class UtilisationGroup(UtilisationFigures):
     months: list[UtilisationMonth] = strawberry.field(
         description="The months in which the group has capacity or load, in order."
     )
 
-    @strawberry.field(description="The person, in a report by person.", graphql_type=UserRef | None)
-    async def user(self, info: Info, parent: strawberry.Parent[Group]) -> UserRow | None:
-        return await info.context.loaders.user.load(parent.key) if parent.by is GroupBy.USER else None
-
-    @strawberry.field(
-        description="The unit, in a report by business unit; null for people without one.",
-        graphql_type=BusinessUnitRef | None,
+    user: UserRef | None = strawberry.field(
+        resolver=to_user(_key_of(GroupBy.USER)), description="The person, in a report by person."
     )
-    async def business_unit(self, info: Info, parent: strawberry.Parent[Group]) -> BusinessUnitRow | None:
-        if parent.by is not GroupBy.BUSINESS_UNIT or parent.key is None:
-            return None
-        return await info.context.loaders.business_unit.load(parent.key)
 
-    @strawberry.field(description="The project, in a report by project.", graphql_type=ProjectRef | None)
-    async def project(self, info: Info, parent: strawberry.Parent[Group]) -> ProjectRow | None:
-        return await info.context.loaders.project.load(parent.key) if parent.by is GroupBy.PROJECT else None
+    business_unit: BusinessUnitRef | None = strawberry.field(
+        resolver=to_business_unit(_key_of(GroupBy.BUSINESS_UNIT)),
+        description="The unit, in a report by business unit; null for people without one.",
+    )
+
+    project: ProjectRef | None = strawberry.field(
+        resolver=to_project(_key_of(GroupBy.PROJECT)), description="The project, in a report by project."
+    )
 
     @strawberry.field(description="The month, in a report by month.", graphql_type=Month | None)
     def month(self, parent: strawberry.Parent[Group]) -> date | None:
@@ -113,11 +114,7 @@ class FreePerson:
     )
     months: list[FreeMonth] = strawberry.field(description="The months that make them up, in order.")
 
-    @strawberry.field(description="The person.", graphql_type=UserRef)
-    async def user(self, info: Info, parent: strawberry.Parent[FreePersonRow]) -> UserRow:
-        row = await info.context.loaders.user.load(parent.user_id)
-        assert row is not None
-        return row
+    user: UserRef = strawberry.field(resolver=to_user("user_id"), description="The person.")
 
 
 @strawberry.type(description="A page of people with days to spare, those with the most first.")

@@ -11,6 +11,7 @@ import strawberry
 from schema.context import Info
 from schema.enums import described
 from schema.errors import Payload, shown
+from schema.idempotency import Idempotent
 from schema.inputs import given
 from schema.permissions import mutation, query
 from schema.scalars import Month
@@ -92,7 +93,7 @@ class CalendarDayInput:
 
 
 @strawberry.input(description="A change of the company's rules; fields left out stay as they are.")
-class SettingsUpdateInput:
+class SettingsUpdateInput(Idempotent):
     country: str | None = strawberry.field(default=strawberry.UNSET, description="Another country.")
     subdivision: str | None = strawberry.field(default=strawberry.UNSET, description="Another one; null: none.")
     step: Decimal | None = strawberry.field(default=strawberry.UNSET, description="0.5, 0.25 or 0.1; null: free.")
