@@ -7,6 +7,7 @@ import importlib.util
 from typing import Any
 
 import strawberry
+from graphql import GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema, Undefined
 from graphql.execution import Executor
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
@@ -35,8 +36,19 @@ MODULES = (
     "schema.planning.months",
     "schema.planning.settings",
     "schema.planning.changes",
+    "schema.sync.runs",
+    "schema.sync.mappings",
+    "schema.sync.conflicts",
     "schema.audit",
 )
+
+
+ROOTS = {
+    "Query": "Everything that can be read. Each field says in `@requires` which permission it needs.",
+    "Mutation": "Everything that can be changed. Each field takes one `input` and answers what became of it: what the "
+    "caller can correct stands in `problems`, and then nothing was changed.",
+    "Subscription": "What can be watched, over WebSocket (graphql-transport-ws), server-sent events or multipart.",
+}
 
 
 class Schema(strawberry.Schema):
@@ -53,10 +65,12 @@ def build_schema(executor: type[Executor[Any]] | None = CompiledExecutor) -> Sch
 
     def root(name: str, part: str) -> Any:
         parts = tuple(getattr(module, part) for module in modules if hasattr(module, part))
-        return merge_types(name, parts) if parts else None
+        merged: Any = merge_types(name, parts)
+        merged.__strawberry_definition__.description = ROOTS[name]
+        return merged
 
     documents = Documents()
-    return Schema(
+    schema = Schema(
         query=root("Query", "Queries"),
         mutation=root("Mutation", "Mutations"),
         subscription=root("Subscription", "Subscriptions"),
@@ -64,3 +78,22 @@ def build_schema(executor: type[Executor[Any]] | None = CompiledExecutor) -> Sch
         execution_context_class=executor,
         extensions=[OperationMetrics, MaskUnexpected, lambda: Limits(documents)],
     )
+    _drop_null_defaults(schema._schema)
+    return schema
+
+
+def _drop_null_defaults(schema: GraphQLSchema) -> None:
+    """Strawberry prints a Python default of None as `= null`, which reads as if leaving out and null were the same.
+
+    Without it an argument that is left out does not reach the resolver, and Python's default stands in as before.
+    """
+    for named in schema.type_map.values():
+        if isinstance(named, GraphQLInputObjectType):
+            inputs: list[Any] = [*named.fields.values()]
+        elif isinstance(named, GraphQLObjectType):
+            inputs = [argument for field in named.fields.values() for argument in field.args.values()]
+        else:
+            continue
+        for each in inputs:
+            if each.default_value is None:
+                each.default_value = Undefined

@@ -24,6 +24,8 @@ from server.planning.service import grid
 from server.planning.service.grid import CapacityKey, CapacityLines, MonthRow
 from server.projects import repository as projects
 from server.projects.models import ProjectRow
+from server.sync.models import SyncRefusalRow
+from server.sync.repository import staging
 from server.users import repository as users
 from server.users.models import BusinessUnitRow, UserRow
 
@@ -137,3 +139,8 @@ class Loaders:
         """project -> the assignments to it that reach into the period."""
         fetch, name = partial(assignments.of_projects, period=period), ("assignments_of_project", period)
         return self._once(name, lambda: grouped_by(self._reads, fetch, key=lambda row: row.project_id))
+
+    def sync_refusals(self, first: int) -> DataLoader[UUID, list[SyncRefusalRow]]:
+        """run -> its first refusals."""
+        fetch, name = partial(staging.refusals_of, first=first), ("sync_refusals", first)
+        return self._once(name, lambda: grouped_by(self._reads, fetch, key=lambda row: row.run_id))

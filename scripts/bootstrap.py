@@ -15,13 +15,15 @@ PYTHON = VENV / "bin" / "python"
 OLDEST = (3, 11)
 
 
-def succeeds(*command):
-    return subprocess.run([str(part) for part in command], check=False).returncode == 0
+def succeeds(*command, **options):
+    try:
+        return subprocess.run([str(part) for part in command], check=False, **options).returncode == 0
+    except OSError:  # there is no such program
+        return False
 
 
 def quietly(*command):
-    done = subprocess.run([str(part) for part in command], check=False, capture_output=True)
-    return done.returncode == 0
+    return succeeds(*command, capture_output=True)
 
 
 def bring_uv():

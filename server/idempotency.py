@@ -16,6 +16,7 @@ from server.access.models import IdempotencyKeyRow
 from server.database import Transaction
 from server.errors import FieldError, invalid, refuse
 from server.ids import new_id
+from server.search import storable
 
 KEPT = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
@@ -52,8 +53,8 @@ async def attempt(tx: Transaction, mutation: str, key: str, request: Any, *, pat
     the key was used for another request. Two calls at once run one after the other, and the second gets the answer.
     """
     user_id = tx.actor.user_id
-    if user_id is None or not key.strip() or len(key) > MAX_KEY_LENGTH:
-        message = f"Give a key of 1 to {MAX_KEY_LENGTH} characters, such as a new UUID for each write."
+    if user_id is None or not key.strip() or len(key) > MAX_KEY_LENGTH or not storable(key):
+        message = f"Give a key of 1 to {MAX_KEY_LENGTH} printable characters, such as a new UUID for each write."
         raise invalid([FieldError((path,), "INVALID_KEY", message)])
     # An advisory lock rather than a first row under the unique index: a row would have to be written without its
     # answer, and a waiting call would fail on it instead of reading the answer.

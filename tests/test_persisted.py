@@ -193,7 +193,10 @@ def test_persist_adds_documents_and_refuses_what_does_not_fit_the_schema(tmp_pat
     good.write_text(TYPENAME)
     bad.write_text("{ nope }")
     first = run("persist", str(good), "--output", str(out), "--json")
-    assert (first.returncode, orjson.loads(first.stdout)[0]["hash"]) == (0, hashlib.sha256(TYPENAME.encode()).hexdigest())
+    assert (first.returncode, orjson.loads(first.stdout)[0]["hash"]) == (
+        0,
+        hashlib.sha256(TYPENAME.encode()).hexdigest(),
+    )
     refused = run("persist", str(good), str(bad), "--output", str(out))
     assert (refused.returncode, "Cannot query field 'nope'" in refused.stdout) == (3, True)
     assert list(orjson.loads(out.read_bytes()).values()) == [TYPENAME]

@@ -163,4 +163,4 @@ def _forecasts(person: Employee, cells: Cells, company: Company) -> Iterator[Row
 def _time_entries(person: Employee, entries: list[TimeEntry]) -> Iterator[Row]:
     for e in entries:
         identity = (e.id, person.id, e.project_id, e.day, e.seconds)
-        yield (*identity, "gryzzly", e.external_id, e.late, e.created_at)
+        yield (*identity, "GRYZZLY", e.external_id, e.late, e.created_at)

@@ -160,3 +160,22 @@ async def test_a_refused_admin_is_not_created(database: Database, settings: Sett
     ]
     assert await codes(create("ADA@example.test", "Hopper", PASSWORD)) == [("DUPLICATE", [(("email",), "DUPLICATE")])]
     assert (await read_user(database, existing)).password_hash == PASSWORD_HASH
+
+
+async def test_an_active_person_without_a_password_is_invited_until_the_link_is_used(
+    database: Database, settings: Settings, make: Factory
+) -> None:
+    user = await invited(make, status=UserStatus.ACTIVE)
+    made = await link(database, settings, admin(await make.user()), user)
+    waiting = await read_user(database, user.id)
+    assert (waiting.status, waiting.is_active, waiting.version) == (UserStatus.INVITED, True, user.version + 1)
+    await access.accept_invitation(database, settings, made.token, PASSWORD, HERE)
+    assert (await read_user(database, user.id)).status == UserStatus.ACTIVE
+
+
+async def test_a_person_who_forgot_the_password_stays_active(
+    database: Database, settings: Settings, make: Factory
+) -> None:
+    user = await person(make)
+    await link(database, settings, admin(await make.user()), user)
+    assert (await read_user(database, user.id)).status == UserStatus.ACTIVE

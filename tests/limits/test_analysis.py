@@ -107,7 +107,9 @@ def test_root_fields_are_counted_through_fragments(core):
     assert analysed(core, "{ me { id } ...F ...F } fragment F on Query { a: me { id } }").root_fields == 3
 
 
-@pytest.mark.parametrize(("size", "to", "expected"), [(200, "2026-12", 50_801), (1, "2026-01", 24), (50, "2026-02", 2201)])
+@pytest.mark.parametrize(
+    ("size", "to", "expected"), [(200, "2026-12", 50_801), (1, "2026-01", 24), (50, "2026-02", 2201)]
+)
 def test_cost_multiplies_rows_by_months_by_cells(core, size, to, expected):
     """1 page, and per row: the row, its user, and for each month itself and 10 cells with their projects."""
     assert expected == 1 + size * (2 + {"2026-12": 12, "2026-01": 1, "2026-02": 2}[to] * 21)
@@ -160,8 +162,8 @@ def test_a_calendar_counts_days(core):
 def test_what_is_written_costs_more_than_what_is_read(core):
     text = "mutation ($input: ForecastsWriteInput!) { forecastsWrite(input: $input) { results { outcome } } }"
     assert cost(core, text, input={"cells": [{}] * 500}) == 1 + 500 + 10 * 500
-    assert cost(core, "mutation { monthClose(input: {month: \"2026-01\"}) { closed } }") == 11
-    hidden = "mutation { ...F } fragment F on Mutation { monthClose(input: {month: \"2026-01\"}) { closed } }"
+    assert cost(core, 'mutation { monthClose(input: {month: "2026-01"}) { closed } }') == 11
+    hidden = 'mutation { ...F } fragment F on Mutation { monthClose(input: {month: "2026-01"}) { closed } }'
     assert cost(core, hidden) == 11
 
 

@@ -7,6 +7,8 @@ import pytest
 from tests.factories import admin
 from tests.limits.test_analysis import GRID, doubling
 
+ABORTED = "Too many validation errors, error limit reached. Validation aborted."
+
 
 async def refused(graphql, document: str, **variables) -> list[str]:
     """The messages; every error must be TOO_COSTLY."""
@@ -33,7 +35,7 @@ async def test_doubling_fragments_are_refused_before_validation(graphql):
 
 
 async def test_fifteen_hundred_conflicting_aliases_end_with_one_error(graphql):
-    conflicting = " ".join(f"a: __type(name: \"T{n}\") {{ name }}" for n in range(300))
+    conflicting = " ".join(f'a: __type(name: "T{n}") {{ name }}' for n in range(300))
     (aliases, root) = await refused(graphql, f"{{ {conflicting} }}")
     assert aliases == "The document has 300 aliases and the maximum is 60: split the operation."
     assert root == "The document has 300 fields at its root and the maximum is 20: split the operation."
@@ -57,7 +59,7 @@ async def test_conflicting_aliases_in_a_fragment_that_nothing_spreads_are_counte
 async def test_what_the_schema_does_not_know_ends_early_with_twenty_errors(graphql, many):
     errors = await graphql(admin(), f"{{ me {{ {many} }} }}", errors=True)
     assert len(errors) <= 21
-    assert errors[-1]["message"] == "Too many validation errors, error limit reached. Validation aborted."
+    assert errors[-1]["message"] == ABORTED
     assert {each["extensions"]["code"] for each in errors} == {"GRAPHQL_VALIDATION_FAILED"}
 
 
@@ -90,3 +92,10 @@ async def test_a_document_that_was_refused_once_is_refused_again(graphql):
 async def test_the_same_document_is_judged_by_its_variables(graphql):
     await refused(graphql, GRID, size=2**31 - 1, to="2026-12")
     assert (await graphql(admin(), GRID, size=1, to="2026-12"))["planning"] == {"items": []}
+
+
+@pytest.mark.parametrize("field", ["businessUnit { id }", "code", "businessUnit(x: 1) { id }"])
+async def test_comparing_fields_with_each_other_is_cut_short(graphql, field):
+    errors = await graphql(admin(), f"{{ projects {{ items {{ {(field + ' ') * 390} }} }} }}", errors=True)
+    assert errors[-1]["message"] in ("Validation aborted.", ABORTED)
+    assert len(errors) <= 21

@@ -167,6 +167,7 @@ async def test_filters_must_all_hold(graphql, make):
     assert await names(graphql, search="lovelace ada") == ["Lovelace"]
     assert await names(graphql, search=" GRACE  hop ") == ["Hopper"]
     assert await names(graphql, search="g_%") == ["Turing_%"]
+    assert await names(graphql, search="\0") == []
     assert await names(graphql, overallocated=True) == ["Lovelace"]
     assert await names(graphql, overallocated=False) == ["Hopper", "Turing_%"]
     assert await names(graphql, hasConflict=True) == ["Turing_%"]
@@ -188,10 +189,11 @@ async def test_a_range_that_cannot_be_shown_is_refused(graphql, make, first, las
     assert (error["extensions"]["code"], error["path"], error["message"]) == ("BAD_REQUEST", ["planning"], detail)
 
 
-@pytest.mark.parametrize("month", ["2026-13", "2026-1", "2026", "january", "2026-01-01"])
+@pytest.mark.parametrize("month", ["2026-13", "2026-1", "2026", "january", "2026-01-01", "2026W01"])
 async def test_what_is_not_a_month_is_refused(graphql, database, month):
     [error] = await graphql(READER, GRID, errors=True, **{"from": month, "to": "2026-01"})
-    assert error["extensions"]["code"] == "INVALID_MONTH"
+    [place] = error["extensions"]["errors"]
+    assert (error["extensions"]["code"], place["code"], place["path"]) == ("INVALID_MONTH", "INVALID_MONTH", ["from"])
 
 
 @pytest.mark.parametrize(("page", "size"), [(0, 50), (1, 0), (1, 201), (51, 200)])

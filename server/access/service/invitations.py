@@ -48,6 +48,9 @@ async def invite(tx: Transaction, settings: Settings, user_id: UUID) -> Invitati
     if beyond or (user.is_superuser and not tx.actor.is_superuser):
         raise refuse("PERMISSION_NOT_HELD", "This user may do more than you: ask someone who may as much.", "userId")
     await repository.withdraw_invitations(tx.session, user.id)
+    if user.password_hash is None and user.status is UserStatus.ACTIVE:
+        user.status = UserStatus.INVITED
+        user.version += 1
     token = opaque.new_token()
     expires_at = datetime.now(UTC) + timedelta(hours=settings.invitation_hours)
     tx.session.add(

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.columns import is_any
@@ -30,7 +30,7 @@ class CellRow:
     expected: Decimal
     stated: Decimal | None
     stated_source: CellSource | None
-    actual: Decimal | None
+    actual: Decimal
     late_actual: bool
     recomputing: bool
     version: int
@@ -84,7 +84,7 @@ COLUMNS: tuple[Any, ...] = (
     _F.expected,
     _F.stated,
     _F.stated_source,
-    _F.actual,
+    func.coalesce(_F.actual, literal(Decimal("0.00"))).label("actual"),
     _F.late_actual,
     _F.recomputing,
     _F.version,

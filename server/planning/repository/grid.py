@@ -30,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.columns import is_any
 from server.planning.models import CapacityRow, ClosedMonthRow, ContractRow, ForecastRow
 from server.planning.repository.cells import COLUMNS, HAS_VALUE, CellRow
+from server.search import contains
 from server.users.models import UserRow, UserStatus
 
 _C, _F, _U = CapacityRow, ForecastRow, UserRow
@@ -105,7 +106,7 @@ def whom(wanted: PlanningFilter, first: date, last: date) -> list[ColumnElement[
         conditions.append(is_any(_U.business_unit_id, wanted.business_unit_ids))
     if wanted.search and wanted.search.strip():
         name = func.concat(_U.first_name, " ", _U.last_name, " ", _U.first_name)  # either may come first
-        conditions.append(name.icontains(" ".join(wanted.search.split()), autoescape=True))
+        conditions.append(contains(" ".join(wanted.search.split()), name))
     in_range = _F.month.between(first, last)
     if wanted.project_ids is not None:
         loaded = select(_F.user_id).where(in_range, is_any(_F.project_id, wanted.project_ids), EFFECTIVE_DAYS != 0)

@@ -1,0 +1,1 @@
+"""Servers written to be compared with ours."""

@@ -1,0 +1,1 @@
+"""Syncs as GraphQL shows them."""
