@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import Any
 
 import strawberry
@@ -61,7 +60,7 @@ class Schema(strawberry.Schema):
 
 def build_schema(executor: type[Executor[Any]] | None = CompiledExecutor) -> Schema:
     """Each module offers some of the classes Queries, Mutations and Subscriptions. `executor` None: graphql-core's."""
-    modules = [importlib.import_module(name) for name in MODULES if importlib.util.find_spec(name)]  # LEAD: temporary
+    modules = [importlib.import_module(name) for name in MODULES]
 
     def root(name: str, part: str) -> Any:
         parts = tuple(getattr(module, part) for module in modules if hasattr(module, part))

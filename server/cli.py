@@ -13,8 +13,6 @@ import click
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from schema import build_schema
-from schema.persisted import persist
 from server import dev, seed, serving, worker
 from server.administration import create_admin, verify
 from server.embedded import EmbeddedError
@@ -212,6 +210,8 @@ async def _verify(settings: Settings, as_json: bool) -> int:
 @click.option("--check", is_flag=True, help="Only compare with --output; exit code 3 when they differ.")
 def export_schema_command(output: Path | None, check: bool) -> None:
     """Print the GraphQL schema with its directives."""
+    from schema import build_schema  # here, since it takes as long as all other imports and two commands need it
+
     text = build_schema().as_str() + "\n"
     if output is None:
         click.echo(text, nl=False)
@@ -238,6 +238,9 @@ def persist_command(documents: tuple[Path, ...], output: Path, replace: bool, as
 
     Exit code 3 when one does not fit the schema; then nothing is written.
     """
+    from schema import build_schema  # as above
+    from schema.persisted import persist
+
     results = persist(build_schema()._schema, documents, output, replace=replace)
     if as_json:
         click.echo(json.dumps([asdict(each) for each in results], default=str))
