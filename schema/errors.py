@@ -138,7 +138,9 @@ def masked(error: GraphQLError, request_id: str | None) -> GraphQLError:
     return GraphQLError(message, error.nodes, error.source, error.positions, error.path, extensions=extensions)
 
 
-_PLACE = re.compile(r"Variable '\$(?P<name>\w+)' (?:got|has) invalid value(?: at (?P<path>\S+))?: (?P<message>.*)", re.DOTALL)
+_PLACE = re.compile(
+    r"Variable '\$(?P<name>\w+)' (?:got|has) invalid value(?: at (?P<path>\S+))?: (?P<message>.*)", re.DOTALL
+)
 
 
 def _places(code: str, message: str) -> tuple[errors.FieldError, ...]:

@@ -13,12 +13,16 @@ import click
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
+from clients import simulator
+from clients.simulator import SCENARIOS
 from server import dev, seed, serving, worker
 from server.administration import create_admin, verify
 from server.embedded import EmbeddedError
 from server.errors import Refused
 from server.migrate import NotMigrated, migrate
 from server.settings import Settings, SettingsError, read_settings
+from server.sync.command import sync_now
+from server.sync.models import Provider, SyncRunRow, SyncState
 
 EXIT_DIFFERENCES = 3
 CHECK_DATABASE = "check that it runs, and DATABASE_URL"
@@ -203,6 +207,39 @@ async def _verify(settings: Settings, as_json: bool) -> int:
         click.echo(json.dumps(fields, default=str) if as_json else text)
     click.echo(f"{people} people checked, {found} differences.", err=as_json)
     return found
+
+
+@cli.command("sync")
+@click.argument("provider", type=click.Choice(["payfit", "gryzzly"]))
+@click.option("--json", "as_json", is_flag=True, help="Print what became of the records as JSON.")
+def sync_command(provider: str, as_json: bool) -> None:
+    """Bring over what PayFit or Gryzzly holds, and wait for the end."""
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(length=100, label=provider, file=sys.stderr, hidden=hidden) as bar:
+
+        def show(run: SyncRunRow) -> None:
+            bar.update(max(0, int(run.progress) - bar.pos))
+
+        run = asyncio.run(sync_now(read_settings(), Provider[provider.upper()], show))
+    if as_json:
+        click.echo(json.dumps({"id": str(run.id), "state": run.state, "message": run.message, "counts": run.counts}))
+    else:
+        for kind, counts in run.counts.items():
+            numbers = ", ".join(f"{number} {name}" for name, number in counts.items())
+            click.echo(f"{kind.lower()}: {numbers}")
+    if run.state is not SyncState.SUCCEEDED:
+        raise click.ClickException(f"The sync ended as {run.state.value}. {run.message or ''}".strip())
+
+
+@cli.command("simulate")
+@click.argument("provider", type=click.Choice(["payfit", "gryzzly"]))
+@click.option("--port", default=8301, show_default=True, type=click.IntRange(1, 65_535), help="Port to listen on.")
+@click.option(
+    "--scenario", default="normal", show_default=True, type=click.Choice(list(SCENARIOS)), help="How it misbehaves."
+)
+def simulate_command(provider: str, port: int, scenario: str) -> None:
+    """Run a simulated PayFit or Gryzzly with a made-up company, for trying clients out; the key is simulated-key."""
+    simulator.serve(provider, port, scenario)
 
 
 @cli.command("export-schema")

@@ -60,6 +60,9 @@ def _settings(folder: Path, stack: ExitStack, public_url: str) -> Settings:
         raise EmbeddedError.from_os_error(error, folder) from error
     for name, value in {**DEFAULTS, "PUBLIC_URL": public_url, "JWT_KEYS": key}.items():
         os.environ[name] = os.environ.get(name) or value
+    for provider in ("PAYFIT", "GRYZZLY"):  # a simulated one, unless there is a key for the real one
+        if not os.environ.get(f"{provider}_API_KEY"):
+            os.environ[f"{provider}_USE_MOCK"] = os.environ.get(f"{provider}_USE_MOCK") or "true"
     if os.environ["PLANCHARGE_ENV"] == "production":
         raise SettingsError("`plancharge dev` makes demo accounts: unset PLANCHARGE_ENV, or use `plancharge serve`.")
     if os.environ.get("DATABASE_URL"):

@@ -56,6 +56,7 @@ def settings(postgres: EmbeddedPostgres, valkey: EmbeddedValkey) -> Settings:
         redis_url=valkey.url(),
         jwt_keys="test:" + "0123456789abcdef" * 4,
         log_level="WARNING",
+        payfit_use_mock=True,
     )
 
 

@@ -24,7 +24,7 @@ from server.incremental import next_updated_after
 from server.planning.domain.cells import UNSET, CellKey, CellOutcome, CellWrite
 from server.planning.models import CellSource
 from server.planning.repository import cells as repository
-from server.planning.repository.cells import CellRow
+from server.planning.repository.cells import CellRow, ForecastOrder
 from server.planning.service import forecasts
 from server.planning.service.cells import WritePolicy
 
@@ -37,6 +37,15 @@ described(
         "API": "A tool stated them.",
         "IMPORT": "An import stated them.",
         "LEGACY": "They were taken over from the tool used before.",
+    },
+)
+described(
+    ForecastOrder,
+    "How a list of cells is ordered.",
+    {
+        "MONTH": "By month, then person and project.",
+        "DAYS": "By the days that count, the most first.",
+        "UPDATED_AT": "By the last change, the oldest first.",
     },
 )
 described(
@@ -101,13 +110,16 @@ class ForecastFilter:
 class Queries:
     @query(
         Permission.PLANNING_READ,
-        description="Cells as a flat list, by month, person and project.",
+        description="Cells as a flat list, by month, person and project unless asked otherwise.",
         graphql_type=IncrementalPage[Cell],
     )
     async def forecasts(
         self,
         info: Info,
         filter: Annotated[ForecastFilter | None, strawberry.argument(description="Which cells.")] = None,
+        order_by: Annotated[
+            ForecastOrder, strawberry.argument(description="In which order; an incremental read's is that of change.")
+        ] = ForecastOrder.MONTH,
         page: PageNumber = 1,
         size: PageSize = 50,
     ) -> IncrementalPage[CellRow]:
@@ -115,7 +127,7 @@ class Queries:
         offset, limit = window(page, size)
         async with info.context.reads.session() as session:
             mark = await next_updated_after(session) if selects(info, "nextUpdatedAfter") else None
-            items = list(await repository.page(session, wanted, offset, limit))
+            items = list(await repository.page(session, wanted, order_by, offset, limit))
 
         async def count() -> int:
             async with info.context.reads.session() as session:

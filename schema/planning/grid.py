@@ -14,7 +14,7 @@ from schema.context import Context, Info
 from schema.enums import described
 from schema.errors import shown
 from schema.pages import Page, PageNumber, PageSize, window
-from schema.permissions import query
+from schema.permissions import is_self, query
 from schema.refs import CellRef, UserRef
 from schema.scalars import Month
 from server.actor import Permission
@@ -80,17 +80,24 @@ class PlanningMonth:
 
     @strawberry.field(
         description="Why the month is as it is: line by line from the weekdays to the capacity, "
-        "then each contributor to the load, then the missing days if any.",
+        "then each contributor to the load, then the missing days if any. Absences and part time come as sums, "
+        "without their dates and weekdays, to callers who may not see absences or contracts.",
         graphql_type=list[CapacityLine],
     )
     async def explanation(self, info: Info, parent: strawberry.Parent[MonthRow]) -> Sequence[Line]:
-        if parent.lines is not None:
-            return parent.lines
-        loaders = info.context.loaders
-        lines = await loaders.capacity_lines.load((parent.user_id, parent.month, parent.override))
-        projects = await loaders.project.load_many([cell.project_id for cell in parent.cells])
-        names = {row.id: row.name for row in projects if row is not None}
-        return grid.explanation(parent, lines, names)
+        shown_lines = parent.lines
+        if shown_lines is None:
+            loaders = info.context.loaders
+            lines = await loaders.capacity_lines.load((parent.user_id, parent.month, parent.override))
+            projects = await loaders.project.load_many([cell.project_id for cell in parent.cells])
+            names = {row.id: row.name for row in projects if row is not None}
+            shown_lines = grid.explanation(parent, lines, names)
+        actor = info.context.signed_in
+        if is_self(actor, parent):
+            return shown_lines
+        return grid.without_particulars(
+            shown_lines, absences=actor.can(Permission.ABSENCES_READ), contracts=actor.can(Permission.CONTRACTS_READ)
+        )
 
 
 def _project_cells(info: strawberry.Info[Context, None]) -> Loader:

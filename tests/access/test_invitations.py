@@ -167,10 +167,10 @@ async def test_an_active_person_without_a_password_is_invited_until_the_link_is_
 ) -> None:
     user = await invited(make, status=UserStatus.ACTIVE)
     made = await link(database, settings, admin(await make.user()), user)
-    waiting = await read_user(database, user.id)
+    waiting = await read_user(database, user)
     assert (waiting.status, waiting.is_active, waiting.version) == (UserStatus.INVITED, True, user.version + 1)
     await access.accept_invitation(database, settings, made.token, PASSWORD, HERE)
-    assert (await read_user(database, user.id)).status == UserStatus.ACTIVE
+    assert (await read_user(database, user)).status == UserStatus.ACTIVE
 
 
 async def test_a_person_who_forgot_the_password_stays_active(
@@ -178,4 +178,4 @@ async def test_a_person_who_forgot_the_password_stays_active(
 ) -> None:
     user = await person(make)
     await link(database, settings, admin(await make.user()), user)
-    assert (await read_user(database, user.id)).status == UserStatus.ACTIVE
+    assert (await read_user(database, user)).status == UserStatus.ACTIVE

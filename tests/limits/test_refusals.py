@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from schema.context import Context
+from server.rate_limit import RateLimit
 from tests.factories import admin
 from tests.limits.test_analysis import GRID, doubling
 
@@ -59,7 +61,7 @@ async def test_conflicting_aliases_in_a_fragment_that_nothing_spreads_are_counte
 async def test_what_the_schema_does_not_know_ends_early_with_twenty_errors(graphql, many):
     errors = await graphql(admin(), f"{{ me {{ {many} }} }}", errors=True)
     assert len(errors) <= 21
-    assert errors[-1]["message"] == ABORTED
+    assert errors[-1]["message"] in (ABORTED, "Validation aborted.")
     assert {each["extensions"]["code"] for each in errors} == {"GRAPHQL_VALIDATION_FAILED"}
 
 
@@ -99,3 +101,15 @@ async def test_comparing_fields_with_each_other_is_cut_short(graphql, field):
     errors = await graphql(admin(), f"{{ projects {{ items {{ {(field + ' ') * 390} }} }} }}", errors=True)
     assert errors[-1]["message"] in ("Validation aborted.", ABORTED)
     assert len(errors) <= 21
+
+
+async def test_a_document_that_is_new_pays_for_its_validation_before_it_is_done(schema, database, settings, bus, redis):
+    limit = RateLimit(redis, 100)
+    context = Context(database=database, settings=settings, bus=bus, caller=None, rate_limit=limit)
+    refused = await schema.execute("{ onlyHere }", context_value=context)  # 3 tokens
+    assert refused.errors[0].extensions["code"] == "GRAPHQL_VALIDATION_FAILED"
+    assert 70 <= (await limit.take("address:unknown", 0)).remaining <= 80
+    known = await schema.execute("{ onlyHere }", context_value=context)
+    assert known.errors[0].extensions["code"] == "GRAPHQL_VALIDATION_FAILED"
+    other = await schema.execute("{ a b c d e f g h }", context_value=context)
+    assert other.errors[0].extensions["code"] == "RATE_LIMITED"

@@ -57,6 +57,20 @@ async def test_forecasts_are_filtered_and_come_by_month_person_and_project(graph
     assert await found(sources=["LEGACY", "MANUAL"]) == everything[:2]
 
 
+async def test_forecasts_come_in_the_order_that_is_asked_for(graphql, make, plan):
+    old = await make.cell(plan.user, plan.project, FEBRUARY, stated="5.00")
+    new = await make.cell(plan.user, plan.project, JANUARY, expected="7.00")
+    caller = actor(Permission.PLANNING_READ)
+
+    async def ids(order):
+        document = f"{{ forecasts(orderBy: {order}) {{ items {{ id }} }} }}"
+        return [item["id"] for item in (await graphql(caller, document))["forecasts"]["items"]]
+
+    assert await ids("MONTH") == [str(new.id), str(old.id)]
+    assert await ids("DAYS") == [str(new.id), str(old.id)]
+    assert await ids("UPDATED_AT") == [str(old.id), str(new.id)]
+
+
 async def test_an_incremental_read_sees_what_was_cleared_since(graphql, plan):
     caller = actor(Permission.PLANNING_READ)
     await send(graphql, plan.caller, cell(plan), cell(plan, month="2026-02"))

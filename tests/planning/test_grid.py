@@ -11,12 +11,19 @@ from sqlalchemy import text
 
 from server.actor import Permission, system_actor
 from server.ids import cell_id, month_id
-from server.planning.models import CapacityRow, CompanySettingsRow, ForecastRow
+from server.planning.models import AbsenceStatus, CapacityRow, CompanySettingsRow, ForecastRow
 from server.users.models import UserStatus
 from tests.factories import actor
 
 JANUARY, FEBRUARY, MARCH = date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1)
-READER = actor(Permission.PLANNING_READ, Permission.PROJECTS_READ, Permission.USERS_READ)
+LOAD_READER = actor(Permission.PLANNING_READ, Permission.PROJECTS_READ, Permission.USERS_READ)
+READER = actor(
+    Permission.PLANNING_READ,
+    Permission.PROJECTS_READ,
+    Permission.USERS_READ,
+    Permission.ABSENCES_READ,
+    Permission.CONTRACTS_READ,
+)
 
 GRID = """
 query ($from: Month!, $to: Month!, $filter: PlanningFilter, $page: Int! = 1, $size: Int! = 50) {
@@ -266,6 +273,36 @@ async def test_the_explanation_adds_up_to_the_capacity_and_names_what_makes_the_
     assert sum(Decimal(line["days"]) for line in lines[:4]) == Decimal(month["capacity"])
     assert [line["label"] for line in lines[4:]] == ["Tunnel", "Bridge", "Missing: 2.30 days"]
     assert [line["referenceId"] for line in lines[3:6]] == [str(absence.id), str(tunnel.id), str(bridge.id)]
+
+
+async def test_who_may_not_see_absences_and_contracts_is_told_their_days_and_no_particulars(graphql, make):
+    user = await make.user()
+    await make.contract(user, weekday_pattern=[Decimal(1)] * 4 + [Decimal(0)], fte=Decimal("0.8"))
+    await make.absence(user, date(2026, 1, 5), date(2026, 1, 6))
+    await make.absence(user, date(2026, 1, 12), date(2026, 1, 12))
+    await make.absence(user, date(2026, 1, 20), date(2026, 1, 20), status=AbsenceStatus.PENDING)
+    await make.capacity(user, JANUARY, "13.00")
+    document = """
+    { planning(from: "2026-01", to: "2026-01") { items { months { explanation { kind label days referenceId } } } } }
+    """
+
+    async def lines(caller):
+        [month] = (await graphql(caller, document))["planning"]["items"][0]["months"]
+        return [(line["kind"], line["label"], line["days"], line["referenceId"]) for line in month["explanation"][2:]]
+
+    assert await lines(LOAD_READER) == [
+        ("PART_TIME", "Part time", "-5.00", None),
+        ("ABSENCE", "Absences", "-3.00", None),
+    ]
+    own = await lines(actor(Permission.PLANNING_READ, user=user))
+    assert own == await lines(READER)
+    assert [(kind, days) for kind, _, days, _ in own] == [
+        ("PART_TIME", "-5.00"),
+        ("ABSENCE", "-2.00"),
+        ("ABSENCE", "-1.00"),
+        ("PENDING_ABSENCE", "0.00"),
+    ]
+    assert own[0][1] == "Part time: Friday off"
 
 
 async def test_the_explanation_of_a_closed_month_says_what_changed_since_and_adds_up_all_the_same(graphql, make):

@@ -17,6 +17,16 @@ from server.access.role_repository import shipped_role_id
 from server.actor import Actor, Permission
 from server.database import Database
 from server.projects.models import ProjectRow
+from server.sync.models import (
+    ConflictResource,
+    ExternalPersonRow,
+    PersonState,
+    Provider,
+    SyncConflictRow,
+    SyncRunRow,
+    SyncState,
+    SyncTrigger,
+)
 from server.users.models import BusinessUnitRow, UserRow, UserStatus
 from tests.factories import Factory, moment
 
@@ -244,6 +254,46 @@ async def month_reopen(world: World) -> Arguments:
 @example
 async def settings_update(_: World) -> Arguments:
     return {"input": {"secondsPerDay": 27000}}
+
+
+# --- syncs ---
+
+plain("syncStart", input={"provider": "PAYFIT"})
+plain("syncStatus", provider="PAYFIT")
+
+
+async def _sync_run(world: World, state: SyncState) -> SyncRunRow:
+    facts = {"first_day": date(2026, 1, 1), "last_day": date(2026, 1, 31), "trigger": SyncTrigger.PERSON}
+    return await world.make.add(SyncRunRow(provider=Provider.PAYFIT, state=state, **facts))
+
+
+@example
+async def sync_run(world: World) -> Arguments:
+    return {"id": str((await _sync_run(world, SyncState.FAILED)).id)}
+
+
+@example
+async def sync_cancel(world: World) -> Arguments:
+    return {"input": {"id": str((await _sync_run(world, SyncState.QUEUED)).id)}}
+
+
+@example
+async def sync_conflict_resolve(world: World) -> Arguments:
+    about = {"resource": ConflictResource.USER, "resource_id": world.person.id, "field": "last_name"}
+    conflict = SyncConflictRow(provider=Provider.PAYFIT, local_value="Ours", external_value="Theirs", **about)
+    return {"input": {"id": str((await world.make.add(conflict)).id), "resolution": "KEEP"}}
+
+
+@example
+async def user_mapping_set(world: World) -> Arguments:
+    return {"input": {"userId": str(world.person.id), "gryzzlyUserId": "u1"}}
+
+
+@example
+async def user_mapping_confirm(world: World) -> Arguments:
+    facts = {"first_name": "", "last_name": "Ada", "state": PersonState.UNMATCHED}
+    person = await world.make.add(ExternalPersonRow(provider=Provider.GRYZZLY, external_id="u1", **facts))
+    return {"input": {"externalPersonId": str(person.id), "userId": str(world.person.id)}}
 
 
 # --- guarded fields of other types ---

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -45,6 +46,12 @@ class CellRow:
     @property
     def source(self) -> CellSource:
         return self.stated_source or CellSource.ASSIGNMENT
+
+
+class ForecastOrder(StrEnum):
+    MONTH = "MONTH"
+    DAYS = "DAYS"
+    UPDATED_AT = "UPDATED_AT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +148,19 @@ async def project_totals(
     return [ProjectTotals(*row) for row in await session.execute(statement)]
 
 
-async def page(session: AsyncSession, wanted: CellFilter, offset: int, limit: int) -> Sequence[CellRow]:
-    # An incremental read that stops half-way must be able to go on, so it comes in the order of change.
-    order = (_F.month, _F.user_id, _F.project_id) if wanted.updated_after is None else (_F.updated_at, _F.id)
-    statement = select(*COLUMNS).where(*_conditions(wanted)).order_by(*order).offset(offset).limit(limit)
+_ORDERS: dict[ForecastOrder, tuple[Any, ...]] = {
+    ForecastOrder.MONTH: (_F.month, _F.user_id, _F.project_id),
+    ForecastOrder.DAYS: (func.coalesce(_F.stated, _F.expected).desc(), _F.id),
+    ForecastOrder.UPDATED_AT: (_F.updated_at, _F.id),
+}
+
+
+async def page(
+    session: AsyncSession, wanted: CellFilter, order: ForecastOrder, offset: int, limit: int
+) -> Sequence[CellRow]:
+    if wanted.updated_after is not None:
+        order = ForecastOrder.UPDATED_AT  # an incremental read that stops half-way must be able to go on
+    statement = select(*COLUMNS).where(*_conditions(wanted)).order_by(*_ORDERS[order]).offset(offset).limit(limit)
     return [_cell(row) for row in await session.execute(statement)]
 
 

@@ -193,6 +193,9 @@ async def capacity_lines(session: AsyncSession, keys: Sequence[CapacityKey]) -> 
     ]
 
 
+_OF_CONTRACTS = {CapacityLineKind.PART_TIME: "Part time", CapacityLineKind.NO_CONTRACT: "Days without a contract"}
+
+
 def explanation(row: MonthRow, lines: CapacityLines, names: Mapping[UUID, str]) -> tuple[CapacityLine, ...]:
     """The capacity's lines, then each contributor to the load, then the missing days. `names` are the projects'.
 
@@ -206,6 +209,25 @@ def explanation(row: MonthRow, lines: CapacityLines, names: Mapping[UUID, str]) 
         lines = CapacityLines(lines.key, (*lines.lines, CapacityLine(CapacityLineKind.STALE, label, stale)))
     loads = [ProjectLoad(cell.project_id, names[cell.project_id], cell.days) for cell in row.cells]
     return (*lines.lines, *rules.contributors(loads, row.capacity))
+
+
+def without_particulars(lines: Sequence[CapacityLine], *, absences: bool, contracts: bool) -> tuple[CapacityLine, ...]:
+    """The lines for a caller who may read absences or contracts or not. The days stay, so that they add up; the dates
+    of the one and the weekdays of the other go."""
+    kept: list[CapacityLine] = []
+    off = [line.days for line in lines if line.kind is CapacityLineKind.ABSENCE]
+    for line in lines:
+        if line.kind is CapacityLineKind.ABSENCE and not absences:
+            if off:
+                kept.append(CapacityLine(line.kind, "Absences", sum(off, NO_DAYS)))
+                off = []
+        elif line.kind is CapacityLineKind.PENDING_ABSENCE and not absences:
+            continue
+        elif line.kind in _OF_CONTRACTS and not contracts:
+            kept.append(CapacityLine(line.kind, _OF_CONTRACTS[line.kind], line.days))
+        else:
+            kept.append(line)
+    return tuple(kept)
 
 
 async def explain(session: AsyncSession, rows: Sequence[MonthRow], names: Mapping[UUID, str]) -> None:
