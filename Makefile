@@ -1,7 +1,7 @@
 # Every target does its own set-up: a machine needs git, make and Python 3.11 or newer, nothing else.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt schema settings migration graphiql graphiql-check bench clean
+.PHONY: help run test test-stock check fmt schema settings migration graphiql graphiql-check bench clean
 
 PYTHON ?= python3
 PORT ?= 8200
@@ -22,7 +22,9 @@ run: $(READY) ## Everything on this machine, with a demo company: http://127.0.0
 test: $(READY) ## All tests, with the coverage of the rules (at least 85 %); one test: .venv/bin/pytest tests/... -k ...
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=
 	@$(BIN)/coverage report --include='$(RULES)' --skip-covered --fail-under=85
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --executor stock -q -p no:cacheprovider
+
+test-stock: $(READY) ## The tests of the API once more, on graphql-core's own executor
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --executor stock -q
 
 check: $(READY) ## What CI runs beside the tests: style, types, direction of imports, drift of what is generated
 	$(BIN)/ruff check
