@@ -14,6 +14,7 @@ from strawberry.types import ExecutionContext
 
 from execution import CompiledExecutor
 from schema.errors import MaskUnexpected, masked
+from schema.introspection import GuardIntrospection
 from schema.limits.documents import Documents
 from schema.limits.extension import Limits
 from schema.metrics import OperationMetrics
@@ -75,7 +76,7 @@ def build_schema(executor: type[Executor[Any]] | None = CompiledExecutor) -> Sch
         subscription=root("Subscription", "Subscriptions"),
         config=StrawberryConfig(scalar_map=SCALARS),
         execution_context_class=executor,
-        extensions=[OperationMetrics, MaskUnexpected, lambda: Limits(documents)],
+        extensions=[OperationMetrics, MaskUnexpected, lambda: Limits(documents), GuardIntrospection],
     )
     _drop_null_defaults(schema._schema)
     return schema

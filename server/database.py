@@ -61,6 +61,7 @@ def create_engine(settings: Settings, **options: Any) -> AsyncEngine:
         pool_timeout=5,
         pool_pre_ping=False,
         pool_recycle=1800,
+        hide_parameters=True,  # they hold names, addresses and hashes, and an unexpected error's text goes into the log
         json_serializer=_dumps,
         json_deserializer=orjson.loads,
         connect_args={
