@@ -254,7 +254,7 @@ class Mutations:
     async def user_update(self, info: Info, input: UserUpdateInput) -> UserUpdatePayload:
         values = given(input, required=("first_name", "last_name"))
         async with info.context.transaction() as tx:
-            row = await service.update(tx, service.UserChange(input.id, values, input.expected_version))
+            row = await accounts.update(tx, service.UserChange(input.id, values, input.expected_version))
             return UserUpdatePayload(user=shown(row))
 
     @mutation(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,13 +18,14 @@ import click
 
 from server import seed
 from server.embedded import EmbeddedError, EmbeddedPostgres, EmbeddedValkey
-from server.embedded.folder import kept_password
+from server.embedded.folder import kept_password, write_private
 from server.embedded.process import die_with_parent
 from server.migrate import migrate
 from server.serving import check_port, wait_until_healthy
 from server.settings import Settings, SettingsError, read_settings
 
 STOP_SECONDS = 25
+ENVIRONMENT = "environment"
 DEMO_USERS, DEMO_PROJECTS, DEMO_MONTHS, DEMO_FROM = 300, 120, 36, date(2025, 1, 1)
 DEFAULTS = {"PLANCHARGE_ENV": "development", "LOG_FORMAT": "console", "LOG_LEVEL": "WARNING"}
 
@@ -36,12 +38,13 @@ def run(folder: Path, host: str, port: int) -> None:
     with ExitStack() as stack:
         settings = _settings(folder, stack, f"http://{host}:{port}")
         _prepare(settings)
+        _keep_environment(folder, stack)
         children = [
             stack.enter_context(_child("web server", "serve", "--host", host, "--port", str(port))),
             stack.enter_context(_child("worker", "worker")),
         ]
         wait_until_healthy(host, port, lambda: _ended(children))
-        _announce(settings, host, port)
+        _announce(settings, folder, host, port)
         while not (ended := _ended(children)):
             time.sleep(0.3)
         raise click.ClickException(f"The {ended} ended by itself; its log above says why.")
@@ -76,6 +79,14 @@ def _settings(folder: Path, stack: ExitStack, public_url: str) -> Settings:
         with _step("Valkey"):
             os.environ["REDIS_URL"] = stack.enter_context(EmbeddedValkey(folder / "valkey")).url()
     return read_settings()
+
+
+def _keep_environment(folder: Path, stack: ExitStack) -> None:
+    """For other commands while this one runs: `set -a; . .plancharge/environment; plancharge verify`."""
+    path = folder / ENVIRONMENT
+    names = (*DEFAULTS, "DATABASE_URL", "REDIS_URL", "JWT_KEYS")
+    write_private(path, "".join(f"{name}={shlex.quote(os.environ[name])}\n" for name in names))
+    stack.callback(path.unlink, missing_ok=True)
 
 
 def _prepare(settings: Settings) -> None:
@@ -122,7 +133,7 @@ def _ended(children: list[tuple[str, subprocess.Popen[bytes]]]) -> str | None:
     return next((name for name, process in children if process.poll() is not None), None)
 
 
-def _announce(settings: Settings, host: str, port: int) -> None:
+def _announce(settings: Settings, folder: Path, host: str, port: int) -> None:
     address = f"http://{host}:{port}"
     click.echo(
         f"\nPlan de Charge runs.\n"
@@ -130,5 +141,6 @@ def _announce(settings: Settings, host: str, port: int) -> None:
         f"  Health      {address}/health  {address}/readiness  {address}/metrics\n"
         f"  Sign in as  {', '.join(f'{name}@demo.test' for name in seed.DEMO_ACCOUNTS)}\n"
         f"  Password    {settings.demo_password.get_secret_value()}\n"
+        f"  Commands    set -a; . {shlex.quote(str(folder / ENVIRONMENT))}; set +a; .venv/bin/plancharge verify\n"
         f"Ctrl-C stops everything; the data stays.\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,10 +35,19 @@ class Queue:
     def __init__(self, redis_url: str) -> None:
         self._settings = redis_settings(redis_url)
         self._pool: ArqRedis | None = None
+        self._connecting = asyncio.Lock()
 
     async def enqueue(self, jobs: Sequence[Job]) -> None:
         """Never raises: a lost job is found by the worker's next round over the rows that wait for it."""
         try:
+            pool = await self._connected()
+            for job in jobs:
+                await pool.enqueue_job(job.name, *job.arguments)
+        except (RedisError, OSError) as error:
+            log.warning("jobs_not_enqueued", jobs=[job.name for job in jobs], error=type(error).__name__)
+
+    async def _connected(self) -> ArqRedis:
+        async with self._connecting:  # or two first calls at once would open two pools, and close one
             if self._pool is None:
                 self._pool = await create_pool(
                     self._settings,
@@ -45,10 +55,7 @@ class Queue:
                     job_deserializer=orjson.loads,
                     default_queue_name=QUEUE_NAME,
                 )
-            for job in jobs:
-                await self._pool.enqueue_job(job.name, *job.arguments)
-        except (RedisError, OSError) as error:
-            log.warning("jobs_not_enqueued", jobs=[job.name for job in jobs], error=type(error).__name__)
+            return self._pool
 
     async def close(self) -> None:
         if self._pool is not None:

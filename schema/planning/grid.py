@@ -150,7 +150,7 @@ class PlanningFilter:
     )
     include_left: bool = strawberry.field(
         default=False,
-        description="Also people who were deactivated, or who left and have no contract in the range.",
+        description="Also people who left and have no contract in the range, or were deactivated and have no load.",
     )
 
     def to_domain(self) -> repository.PlanningFilter:

@@ -569,3 +569,22 @@ async def test_roles_take_the_same_number_of_statements_whatever_their_number(
         assert len(items) == min(7 + 10 + (190 if wanted > 10 else 0), 200)
         counts.append(len(statements))
     assert counts == [3, 3]
+
+
+class TestPeopleWhoMayDoMore:
+    """Whoever sets another's e-mail could sign in as them, and whoever shuts them out takes their rights away."""
+
+    @pytest.mark.parametrize(
+        "document",
+        [
+            'mutation ($id: UUID!) { userUpdate(input: {id: $id, email: "mine@example.test"}) { problems { code } } }',
+            "mutation ($id: UUID!) { userDeactivate(input: {id: $id}) { problems { code } } }",
+        ],
+    )
+    async def test_are_out_of_reach_for_people_who_may_less(self, graphql, make, database, document):
+        planner = await make.user()
+        await make.add(UserRoleRow(user_id=planner.id, role_id=role_repository.shipped_role_id("planner")))
+        caller = actor(Permission.USERS_WRITE, user=await make.user())
+        [payload] = (await graphql(caller, document, id=str(planner.id))).values()
+        assert payload["problems"] == [{"code": "PERMISSION_NOT_HELD"}]
+        assert await one(database, f"SELECT email FROM users WHERE is_active AND id = '{planner.id}'") == planner.email

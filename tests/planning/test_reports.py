@@ -14,7 +14,7 @@ from server.actor import Permission, system_actor
 from server.ids import new_id
 from server.planning.models import CapacityRow, CompanySettingsRow, ForecastRow
 from server.projects.models import ProjectRow
-from server.users.models import UserRow
+from server.users.models import UserRow, UserStatus
 from tests.factories import actor
 
 JANUARY, FEBRUARY, MARCH = date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1)
@@ -237,3 +237,23 @@ async def test_the_months_of_people_and_of_projects_are_loaded_together(database
     assert len(statements) == 4
     cells = await loaders.project_cells.load((projects[0].id, FEBRUARY))
     assert [cell.user_id for cell in cells] == sorted(user.id for user in users)
+
+
+async def test_shutting_someone_out_changes_no_figure_of_the_past_and_offers_them_no_more(graphql, make):
+    user, project = await make.user(), await make.project()
+    await make.contract(user)
+    month = date(2026, 3, 1)
+    await make.capacity(user, month, "22.00")
+    await make.cell(user, project, month, stated="5.00")
+    asked = """{ planning(from: "2026-03", to: "2026-03") { items { months { load } } }
+                 utilisation(from: "2026-03", to: "2026-03", groupBy: MONTH) { items { load } }
+                 availability(from: "2026-03", to: "2026-03", days: "1") { total } }"""
+    caller = actor(Permission.PLANNING_READ)
+    before = await graphql(caller, asked)
+    async with make._database.transaction(system_actor("test")) as tx:
+        row = await tx.session.get(UserRow, user.id)
+        row.status, row.is_active = UserStatus.DEACTIVATED, False
+    after = await graphql(caller, asked)
+    assert (before["availability"], after["availability"]) == ({"total": 1}, {"total": 0})
+    assert {**before, "availability": None} == {**after, "availability": None}
+    assert after["planning"]["items"] == [{"months": [{"load": "5.00"}]}]

@@ -96,10 +96,15 @@ async def people_among(
 
 
 def whom(wanted: PlanningFilter, first: date, last: date) -> list[ColumnElement[bool]]:
-    """Conditions on `users`. Service users are never planned; people who left are, in months of their contracts."""
+    """Conditions on `users`. Service users are never planned; people who left are, in months of their contracts.
+
+    People who were shut out are where they have load, so that what a past month came to does not change with them.
+    """
     conditions: list[ColumnElement[bool]] = [_U.is_service.is_(False)]
     if not wanted.include_left:
-        conditions.append(or_(_U.is_active, and_(_U.status == UserStatus.LEFT, _under_contract(first, last))))
+        left = and_(_U.status == UserStatus.LEFT, _under_contract(first, last))
+        shut_out = and_(_U.status == UserStatus.DEACTIVATED, _loaded(first, last))
+        conditions.append(or_(_U.is_active, left, shut_out))
     if wanted.user_ids is not None:
         conditions.append(is_any(_U.id, wanted.user_ids))
     if wanted.business_unit_ids is not None:
@@ -118,6 +123,10 @@ def whom(wanted: PlanningFilter, first: date, last: date) -> list[ColumnElement[
         overloaded = _overallocated(first, last)
         conditions.append(_U.id.in_(overloaded) if wanted.overallocated else _U.id.not_in(overloaded))
     return conditions
+
+
+def _loaded(first: date, last: date) -> ColumnElement[bool]:
+    return exists().where(_F.user_id == _U.id, _F.month.between(first, last), EFFECTIVE_DAYS != 0)
 
 
 def _under_contract(first: date, last: date) -> ColumnElement[bool]:

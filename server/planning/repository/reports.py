@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.planning.models import CapacityRow, ForecastRow
 from server.planning.repository.grid import BY_NAME, EFFECTIVE_CAPACITY, EFFECTIVE_DAYS, PlanningFilter, whom
 from server.projects.models import ProjectRow
-from server.users.models import BusinessUnitRow, UserRow
+from server.users.models import BusinessUnitRow, UserRow, UserStatus
 
 _C, _F, _U, _P, _B = CapacityRow, ForecastRow, UserRow, ProjectRow, BusinessUnitRow
 _PRODUCTIVE_DAYS = case((_P.productive, EFFECTIVE_DAYS), else_=0)
@@ -170,7 +170,8 @@ async def count_free(session: AsyncSession, days: Decimal, wanted: PlanningFilte
 
 
 def _free(days: Decimal, wanted: PlanningFilter, first: date, last: date) -> tuple[CTE, Select[Any]]:
-    people = select(_U.id).where(*whom(wanted, first, last))
+    able = _U.status != UserStatus.DEACTIVATED  # shut out: no longer to be asked, whatever is free on paper
+    people = select(_U.id).where(*whom(wanted, first, last), able)
     loads = (
         select(_F.user_id, _F.month, func.sum(EFFECTIVE_DAYS).label("load"))
         .where(_F.user_id.in_(people), _F.month.between(first, last))
