@@ -10,6 +10,7 @@ import strawberry
 
 from schema.context import Info
 from schema.edges import to_user
+from schema.enums import described
 from schema.errors import Payload, ProblemsAsData, shown
 from schema.idempotency import Idempotent
 from schema.pages import Page, PageNumber, PageSize, window
@@ -17,11 +18,22 @@ from schema.permissions import mutation, public, query, signed_in
 from schema.refs import UserRef
 from server.access import service as access
 from server.access.models import ApiTokenRow
+from server.access.repository import ApiTokenOrder
 from server.access.service import Session, api_tokens
 from server.access.service.grants import known
 from server.actor import Permission, Scope
 from server.errors import NotFound
 from server.users.models import UserRow
+
+described(
+    ApiTokenOrder,
+    "How a list of API tokens is ordered.",
+    {
+        "CREATED_AT": "The newest first.",
+        "NAME": "By name, without regard to case.",
+        "EXPIRES_AT": "By when they expire, the soonest first.",
+    },
+)
 
 
 @strawberry.type(description="A tool's credential: it acts as its service user, limited to its scopes.")
@@ -182,13 +194,16 @@ class Queries:
 
     @query(
         Permission.TOKENS_WRITE,
-        description="API tokens, the newest first. Reading them is written to the audit log.",
+        description="API tokens, the newest first unless asked otherwise. Reading them is written to the audit log.",
         graphql_type=Page[ApiToken],
     )
     async def api_tokens(
         self,
         info: Info,
         filter: Annotated[ApiTokenFilter | None, strawberry.argument(description="Which tokens.")] = None,
+        order_by: Annotated[
+            ApiTokenOrder, strawberry.argument(description="In which order.")
+        ] = ApiTokenOrder.CREATED_AT,
         page: PageNumber = 1,
         size: PageSize = 50,
     ) -> Page[ApiTokenRow]:
@@ -196,7 +211,9 @@ class Queries:
         chosen = filter or ApiTokenFilter()
         user_ids, usable = chosen.user_ids, chosen.usable
         async with info.context.transaction() as tx:
-            rows = await api_tokens.page(tx, user_ids=user_ids, usable=usable, offset=offset, limit=limit)
+            rows = await api_tokens.page(
+                tx, user_ids=user_ids, usable=usable, order=order_by, offset=offset, limit=limit
+            )
         return Page(
             items=list(rows),
             page=page,

@@ -80,6 +80,8 @@ class AuditFilter:
     def to_domain(self) -> repository.AuditFilter:
         if not all(map(storable, [*(self.actions or ()), self.resource_type or ""])):
             raise BadRequest("actions and resourceType are plain text, without NUL or half characters.")
+        if self.from_ and self.to and self.to < self.from_:
+            raise BadRequest("filter.from is after filter.to: exchange them.")
         return repository.AuditFilter(**vars(self))
 
 

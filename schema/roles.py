@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -19,6 +20,7 @@ from schema.refs import UserRef
 from server.access import role_repository as repository
 from server.access.models import RoleRow
 from server.access.permissions import NARROWABLE, PERMISSION_TEXTS
+from server.access.role_repository import RoleOrder
 from server.access.service import roles as service
 from server.actor import Permission, Scope
 
@@ -29,6 +31,14 @@ described(
         "OWN": "The holder's own row: for example their own cells.",
         "UNIT": "People and projects of the holder's business unit.",
         "ALL": "The whole company.",
+    },
+)
+described(
+    RoleOrder,
+    "How a list of roles is ordered.",
+    {
+        "NAME": "By name, without regard to case.",
+        "SHIPPED": "Those that came with the software first, then by name.",
     },
 )
 
@@ -71,11 +81,17 @@ class PermissionInfo:
 
 @strawberry.type
 class Queries:
-    @query(Permission.ROLES_READ, description="Roles, by name.", graphql_type=Page[Role])
-    async def roles(self, info: Info, page: PageNumber = 1, size: PageSize = 50) -> Page[RoleRow]:
+    @query(Permission.ROLES_READ, description="Roles, by name unless asked otherwise.", graphql_type=Page[Role])
+    async def roles(
+        self,
+        info: Info,
+        order_by: Annotated[RoleOrder, strawberry.argument(description="In which order.")] = RoleOrder.NAME,
+        page: PageNumber = 1,
+        size: PageSize = 50,
+    ) -> Page[RoleRow]:
         offset, limit = window(page, size)
         async with info.context.reads.session() as session:
-            items = list(await repository.page(session, offset, limit))
+            items = list(await repository.page(session, order_by, offset, limit))
 
         async def count() -> int:
             async with info.context.reads.session() as session:

@@ -46,6 +46,12 @@ class Attempt:
         await self.tx.session.execute(statement.on_conflict_do_update(index_elements=same_key, set_=values))
 
 
+def check_key(key: str, path: str = "idempotencyKey") -> None:
+    if not key.strip() or len(key) > MAX_KEY_LENGTH or not storable(key):
+        message = f"Give a key of 1 to {MAX_KEY_LENGTH} printable characters, such as a new UUID for each write."
+        raise invalid([FieldError((path,), "INVALID_KEY", message)])
+
+
 async def attempt(tx: Transaction, mutation: str, key: str, request: Any, *, path: str = "idempotencyKey") -> Attempt:
     """Begins a write under a key that belongs to the caller and the mutation; the first statement of the transaction.
 
@@ -53,9 +59,9 @@ async def attempt(tx: Transaction, mutation: str, key: str, request: Any, *, pat
     the key was used for another request. Two calls at once run one after the other, and the second gets the answer.
     """
     user_id = tx.actor.user_id
-    if user_id is None or not key.strip() or len(key) > MAX_KEY_LENGTH or not storable(key):
-        message = f"Give a key of 1 to {MAX_KEY_LENGTH} printable characters, such as a new UUID for each write."
-        raise invalid([FieldError((path,), "INVALID_KEY", message)])
+    check_key(key, path)
+    if user_id is None:
+        raise invalid([FieldError((path,), "INVALID_KEY", "A key belongs to a caller: sign in, or send none.")])
     # An advisory lock rather than a first row under the unique index: a row would have to be written without its
     # answer, and a waiting call would fail on it instead of reading the answer.
     name = f"{user_id}|{mutation}|{key}".encode()

@@ -20,6 +20,7 @@ from server.actor import Permission
 from server.errors import BadRequest
 from server.planning.models import AbsenceRow, AbsenceStatus, Half, RecordSource
 from server.planning.repository import absences as repository
+from server.planning.repository.absences import AbsenceOrder
 from server.planning.service import absences as service
 
 described(Half, "One half of a day.", {"MORNING": "The first half.", "AFTERNOON": "The second half."})
@@ -29,6 +30,14 @@ described(
     {
         "PENDING": "Awaits approval: shown apart, and takes no capacity yet.",
         "APPROVED": "Takes capacity.",
+    },
+)
+described(
+    AbsenceOrder,
+    "How a list of absences is ordered.",
+    {
+        "START_DATE": "By the first day.",
+        "UPDATED_AT": "By the last change, the oldest first.",
     },
 )
 
@@ -71,18 +80,21 @@ class AbsenceFilter:
 
 @strawberry.type
 class Queries:
-    @query(Permission.ABSENCES_READ, description="Absences, by start.", graphql_type=Page[Absence])
+    @query(
+        Permission.ABSENCES_READ, description="Absences, by start unless asked otherwise.", graphql_type=Page[Absence]
+    )
     async def absences(
         self,
         info: Info,
         filter: Annotated[AbsenceFilter | None, strawberry.argument(description="Which absences.")] = None,
+        order_by: Annotated[AbsenceOrder, strawberry.argument(description="In which order.")] = AbsenceOrder.START_DATE,
         page: PageNumber = 1,
         size: PageSize = 50,
     ) -> Page[AbsenceRow]:
         wanted, caller = filter.to_domain() if filter else repository.AbsenceFilter(), info.context.signed_in
         offset, limit = window(page, size)
         async with info.context.reads.session() as session:
-            items = list(await repository.page(session, wanted, caller, offset, limit))
+            items = list(await repository.page(session, wanted, caller, order_by, offset, limit))
 
         async def count() -> int:
             async with info.context.reads.session() as session:

@@ -11,6 +11,7 @@ import strawberry
 
 from schema.context import Info
 from schema.edges import to_project, to_user
+from schema.enums import described
 from schema.errors import Payload, shown
 from schema.idempotency import Idempotent
 from schema.inputs import given
@@ -22,8 +23,19 @@ from server.incremental import next_updated_after
 from server.planning.domain.splitting import Part
 from server.planning.models import AssignmentRow
 from server.planning.repository import assignments as repository
+from server.planning.repository.assignments import AssignmentOrder
 from server.planning.service import assignments as service
 from server.planning.service import splitting
+
+described(
+    AssignmentOrder,
+    "How a list of assignments is ordered.",
+    {
+        "START_DATE": "By the first day.",
+        "END_DATE": "By the last day.",
+        "UPDATED_AT": "By the last change, the oldest first.",
+    },
+)
 
 
 @strawberry.type(description="Gives a person to a project between two dates, and so leads to expect load.")
@@ -66,13 +78,16 @@ class AssignmentFilter:
 class Queries:
     @query(
         Permission.PLANNING_READ,
-        description="Assignments, by start.",
+        description="Assignments, by start unless asked otherwise.",
         graphql_type=IncrementalPage[Assignment],
     )
     async def assignments(
         self,
         info: Info,
         filter: Annotated[AssignmentFilter | None, strawberry.argument(description="Which assignments.")] = None,
+        order_by: Annotated[
+            AssignmentOrder, strawberry.argument(description="In which order; an incremental read's is that of change.")
+        ] = AssignmentOrder.START_DATE,
         page: PageNumber = 1,
         size: PageSize = 50,
     ) -> IncrementalPage[AssignmentRow]:
@@ -80,7 +95,7 @@ class Queries:
         offset, limit = window(page, size)
         async with info.context.reads.session() as session:
             mark = await next_updated_after(session) if selects(info, "nextUpdatedAfter") else None
-            items = list(await repository.page(session, wanted, offset, limit))
+            items = list(await repository.page(session, wanted, order_by, offset, limit))
 
         async def count() -> int:
             async with info.context.reads.session() as session:

@@ -11,6 +11,7 @@ import strawberry
 
 from schema.context import Info
 from schema.edges import to_user
+from schema.enums import described
 from schema.errors import Payload, Problem, shown
 from schema.idempotency import Idempotent
 from schema.pages import IncrementalPage, PageNumber, PageSize, selects, window
@@ -23,8 +24,18 @@ from server.incremental import next_updated_after
 from server.planning.domain.cells import UNSET, CellOutcome
 from server.planning.models import CapacityRow
 from server.planning.repository import capacities as repository
+from server.planning.repository.capacities import CapacityOrder
 from server.planning.service import capacities as service
 from server.planning.service.cells import WritePolicy
+
+described(
+    CapacityOrder,
+    "How a list of capacities is ordered.",
+    {
+        "MONTH": "By month, then person.",
+        "UPDATED_AT": "By the last change, the oldest first.",
+    },
+)
 
 
 @strawberry.type(description="What a person can take in a month.")
@@ -47,6 +58,9 @@ class Capacity:
 @strawberry.input(description="Which capacities: all that is given must hold.")
 class CapacityFilter:
     user_ids: list[UUID] | None = strawberry.field(default=None, description="Of any of these people.")
+    business_unit_ids: list[UUID] | None = strawberry.field(
+        default=None, description="Of people who belong to any of these business units today."
+    )
     first: Month | None = strawberry.field(name="from", default=None, description="In this month or later.")
     last: Month | None = strawberry.field(name="to", default=None, description="In this month or earlier.")
     updated_after: datetime | None = strawberry.field(
@@ -63,13 +77,16 @@ class CapacityFilter:
 class Queries:
     @query(
         Permission.PLANNING_READ,
-        description="Capacities, by month and person.",
+        description="Capacities, by month and person unless asked otherwise.",
         graphql_type=IncrementalPage[Capacity],
     )
     async def capacities(
         self,
         info: Info,
         filter: Annotated[CapacityFilter | None, strawberry.argument(description="Which capacities.")] = None,
+        order_by: Annotated[
+            CapacityOrder, strawberry.argument(description="In which order; an incremental read's is that of change.")
+        ] = CapacityOrder.MONTH,
         page: PageNumber = 1,
         size: PageSize = 50,
     ) -> IncrementalPage[CapacityRow]:
@@ -77,7 +94,7 @@ class Queries:
         offset, limit = window(page, size)
         async with info.context.reads.session() as session:
             mark = await next_updated_after(session) if selects(info, "nextUpdatedAfter") else None
-            items = list(await repository.page(session, wanted, caller, offset, limit))
+            items = list(await repository.page(session, wanted, caller, order_by, offset, limit))
 
         async def count() -> int:
             async with info.context.reads.session() as session:

@@ -91,6 +91,9 @@ class Cell:
 @strawberry.input(description="Which cells: all that is given must hold.")
 class ForecastFilter:
     user_ids: list[UUID] | None = strawberry.field(default=None, description="Of any of these people.")
+    business_unit_ids: list[UUID] | None = strawberry.field(
+        default=None, description="Of people who belong to any of these business units today."
+    )
     project_ids: list[UUID] | None = strawberry.field(default=None, description="On any of these projects.")
     first: Month | None = strawberry.field(name="from", default=None, description="In this month or later.")
     last: Month | None = strawberry.field(name="to", default=None, description="In this month or earlier.")

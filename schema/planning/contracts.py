@@ -21,12 +21,22 @@ from server.actor import Permission
 from server.incremental import next_updated_after
 from server.planning.models import ContractRow, RecordSource
 from server.planning.repository import contracts as repository
+from server.planning.repository.contracts import ContractOrder
 from server.planning.service import contracts as service
 
 described(
     RecordSource,
     "Who owns a contract or an absence.",
     {"MANUAL": "It was entered here.", "PAYFIT": "It comes from PayFit and is changed there."},
+)
+described(
+    ContractOrder,
+    "How a list of contracts is ordered.",
+    {
+        "USER": "By person, then by the first day.",
+        "START_DATE": "By the first day.",
+        "UPDATED_AT": "By the last change, the oldest first.",
+    },
 )
 
 
@@ -66,13 +76,16 @@ class ContractFilter:
 class Queries:
     @query(
         Permission.CONTRACTS_READ,
-        description="Contracts, by person and start.",
+        description="Contracts, by person and start unless asked otherwise.",
         graphql_type=IncrementalPage[Contract],
     )
     async def contracts(
         self,
         info: Info,
         filter: Annotated[ContractFilter | None, strawberry.argument(description="Which contracts.")] = None,
+        order_by: Annotated[
+            ContractOrder, strawberry.argument(description="In which order; an incremental read's is that of change.")
+        ] = ContractOrder.USER,
         page: PageNumber = 1,
         size: PageSize = 50,
     ) -> IncrementalPage[ContractRow]:
@@ -80,7 +93,7 @@ class Queries:
         offset, limit = window(page, size)
         async with info.context.reads.session() as session:
             mark = await next_updated_after(session) if selects(info, "nextUpdatedAfter") else None
-            items = list(await repository.page(session, wanted, caller, offset, limit))
+            items = list(await repository.page(session, wanted, caller, order_by, offset, limit))
 
         async def count() -> int:
             async with info.context.reads.session() as session:

@@ -218,7 +218,7 @@ class Mutations:
 class Subscriptions:
     @strawberry.subscription(
         description="The present state of the syncs, NEVER_RUN where there was none, and then each change. With "
-        "`runId` until that run has ended. Changes that follow each other closely come as one: each is the newest state.",
+        "`runId` until that run has ended. Changes that follow each other closely come as one: the newest.",
         extensions=[requires(Permission.SYNC_READ)],
         graphql_type=SyncRun,
     )

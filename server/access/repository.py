@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -242,6 +243,19 @@ async def forget_failures(session: AsyncSession, keys: Sequence[FailureKey]) -> 
 # --- API tokens ---
 
 
+class ApiTokenOrder(StrEnum):
+    CREATED_AT = "CREATED_AT"
+    NAME = "NAME"
+    EXPIRES_AT = "EXPIRES_AT"
+
+
+_TOKEN_ORDERS: dict[ApiTokenOrder, tuple[Any, ...]] = {
+    ApiTokenOrder.CREATED_AT: (ApiTokenRow.created_at.desc(), ApiTokenRow.id.desc()),
+    ApiTokenOrder.NAME: (func.lower(ApiTokenRow.name), ApiTokenRow.id),
+    ApiTokenOrder.EXPIRES_AT: (ApiTokenRow.expires_at, ApiTokenRow.id),
+}
+
+
 async def api_token(session: AsyncSession, token_id: UUID) -> ApiTokenRow | None:
     return await session.scalar(select(ApiTokenRow).where(ApiTokenRow.id == token_id).with_for_update())
 
@@ -257,11 +271,15 @@ def _tokens(user_ids: Sequence[UUID] | None, usable: bool | None) -> list[Column
 
 
 async def api_tokens(
-    session: AsyncSession, *, user_ids: Sequence[UUID] | None, usable: bool | None, offset: int, limit: int
+    session: AsyncSession,
+    *,
+    user_ids: Sequence[UUID] | None,
+    usable: bool | None,
+    order: ApiTokenOrder,
+    offset: int,
+    limit: int,
 ) -> Sequence[ApiTokenRow]:
-    """The newest first."""
-    statement = select(ApiTokenRow).where(*_tokens(user_ids, usable))
-    statement = statement.order_by(ApiTokenRow.created_at.desc(), ApiTokenRow.id.desc())
+    statement = select(ApiTokenRow).where(*_tokens(user_ids, usable)).order_by(*_TOKEN_ORDERS[order])
     return (await session.scalars(statement.offset(offset).limit(limit))).all()
 
 

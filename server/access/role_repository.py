@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,17 @@ from server.columns import is_any
 from server.ids import named_id
 from server.users.models import UserRow, UserStatus
 
+
+class RoleOrder(StrEnum):
+    NAME = "NAME"
+    SHIPPED = "SHIPPED"
+
+
+_BY_NAME = (func.lower(RoleRow.name), RoleRow.id)
+_ORDERS: dict[RoleOrder, tuple[Any, ...]] = {
+    RoleOrder.NAME: _BY_NAME,
+    RoleOrder.SHIPPED: (RoleRow.shipped.desc(), *_BY_NAME),
+}
 _CODES = [permission.value for permission in Permission]
 
 
@@ -36,8 +48,8 @@ async def by_id_for_update(session: AsyncSession, role_id: UUID) -> RoleRow | No
     return await session.scalar(select(RoleRow).where(RoleRow.id == role_id).with_for_update(key_share=True))
 
 
-async def page(session: AsyncSession, offset: int, limit: int) -> Sequence[RoleRow]:
-    statement = select(RoleRow).order_by(func.lower(RoleRow.name), RoleRow.id).offset(offset).limit(limit)
+async def page(session: AsyncSession, order: RoleOrder, offset: int, limit: int) -> Sequence[RoleRow]:
+    statement = select(RoleRow).order_by(*_ORDERS[order]).offset(offset).limit(limit)
     return (await session.scalars(statement)).all()
 
 

@@ -169,6 +169,22 @@ async def test_without_the_permission_nothing_happens(
     assert {entry.action for entry in await audited(database)} == {"access.refused"}
 
 
+async def test_tokens_come_in_the_order_that_is_asked_for(graphql: Execute, make: Factory) -> None:
+    boss, tool, now = await make.user(), await make.user(is_service=True), datetime.now(UTC)
+    for name, days in (("b", 3), ("C", 1), ("a", 2)):
+        ends = now + timedelta(days=days)
+        facts = {"name": name, "token_hash": name, "hint": "pdc_", "scopes": ["planning:read"], "expires_at": ends}
+        await make.add(ApiTokenRow(user_id=tool.id, created_by_id=boss.id, **facts))
+
+    async def names(arguments: str) -> list[str]:
+        data = await graphql(admin(boss), f"{{ apiTokens({arguments}) {{ items {{ name }} }} }}")
+        return [item["name"] for item in data["apiTokens"]["items"]]
+
+    assert await names("page: 1") == await names("orderBy: CREATED_AT") == ["a", "C", "b"]
+    assert await names("orderBy: NAME") == ["a", "b", "C"]
+    assert await names("orderBy: EXPIRES_AT") == ["C", "a", "b"]
+
+
 async def many_tokens(make: Factory, boss: UserRow, count: int) -> None:
     for number in range(count):
         tool = await make.user(is_service=True)

@@ -164,6 +164,19 @@ class TestShipped:
         assert payload["problems"] == [{"code": "READ_ONLY", "errors": [{"path": ["id"], "code": "READ_ONLY"}]}]
 
 
+async def test_roles_come_in_the_order_that_is_asked_for(make: Factory, graphql: Execute) -> None:
+    await make.add(RoleRow(name="Beta", description=""))
+    await make.add(RoleRow(name="aaa", description=""))
+
+    async def names(arguments: str) -> list[str]:
+        data = await graphql(actor(Permission.ROLES_READ), f"{{ roles({arguments}) {{ items {{ name }} }} }}")
+        return [item["name"] for item in data["roles"]["items"]]
+
+    shipped = sorted(SHIPPED_ROLES)
+    assert await names("page: 1") == await names("orderBy: NAME") == sorted([*shipped, "aaa", "Beta"], key=str.lower)
+    assert await names("orderBy: SHIPPED") == [*shipped, "aaa", "Beta"]
+
+
 async def test_every_permission_is_listed_with_its_code_and_meaning(graphql: Execute, database: Database) -> None:
     query = "{ permissions { permission code description narrowable } }"
     listed = (await graphql(actor(Permission.ROLES_READ), query))["permissions"]

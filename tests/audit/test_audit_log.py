@@ -179,6 +179,7 @@ async def test_the_filter_by_cell_is_written_as_the_index_has_it(statements: Any
         {"after": ""},
         {"filter": {"actions": ["\0"]}},
         {"filter": {"resourceType": "\ud800"}},
+        {"filter": {"from": "2026-03-02T00:00:00Z", "to": "2026-03-01T23:59:59Z"}},
     ],
 )
 async def test_bad_arguments_are_refused(graphql: Execute, reader: UserRow, variables: dict[str, Any]) -> None:

@@ -208,6 +208,19 @@ class TestListing:
         [error] = await graphql(hr, LIST, errors=True, filter={"from": "2026-03-07", "to": "2026-03-06"})
         assert error["extensions"]["code"] == "BAD_REQUEST"
 
+    async def test_the_order_that_is_asked_for(self, graphql, hr, make):
+        user = await make.user()
+        late, early = [
+            str((await make.absence(user, date(2026, month, 2), date(2026, month, 6))).id) for month in (4, 3)
+        ]
+
+        async def ids(arguments):
+            data = await graphql(hr, f"{{ absences({arguments}) {{ items {{ id }} }} }}")
+            return [item["id"] for item in data["absences"]["items"]]
+
+        assert await ids("page: 1") == await ids("orderBy: START_DATE") == [early, late]
+        assert await ids("orderBy: UPDATED_AT") == [late, early]
+
     async def test_a_narrow_permission_shows_no_more_than_it_covers(self, graphql, make):
         ada, bob = await make.user(), await make.user()
         await make.absence(ada, date(2026, 3, 2), date(2026, 3, 6))

@@ -123,6 +123,8 @@ async def test_someone_who_has_left_by_then_is_warned_about(call, planned, make,
         ({"startDate": "2026-05-01"}, "endDate", "DATES_REVERSED"),
         ({"endDate": "2036-12-31"}, "endDate", "TOO_LONG"),
         ({"note": "x" * 2001}, "note", "TOO_LONG"),
+        ({"note": "a\0b"}, "note", "INVALID_NOTE"),
+        ({"note": "\ud800"}, "note", "INVALID_NOTE"),
     ],
 )
 async def test_what_cannot_be_is_refused_and_changes_nothing(call, planned, make, database, values, path, code):
@@ -225,6 +227,13 @@ async def test_what_cannot_be_cleared_is_refused(call, planned, make):
     made = (await call(CREATE, **given(await planned(), await make.project())))["assignment"]
     payload = await call(UPDATE, id=made["id"], rate=None, endDate=None)
     assert codes(payload) == [("INVALID_INPUT", [(["rate"], "NULL_NOT_ALLOWED"), (["endDate"], "NULL_NOT_ALLOWED")])]
+
+
+@pytest.mark.parametrize("note", ["a\0b", "\ud800"])
+async def test_a_note_that_cannot_be_stored_is_refused_in_a_change_too(call, planned, make, note):
+    row = await make.assignment(await planned(), await make.project(), note="as it was")
+    assert codes(await call(UPDATE, id=str(row.id), note=note)) == [("INVALID_INPUT", [(["note"], "INVALID_NOTE")])]
+    assert (await call(UPDATE, id=str(row.id), rate="40"))["assignment"]["note"] == "as it was"
 
 
 async def test_on_a_closed_project_an_assignment_may_shrink_but_not_grow(call, planned, make, database):
@@ -361,6 +370,25 @@ class TestListing:
         assert sorted(await found(updatedAfter="2020-01-01T00:00:00Z")) == sorted([early, late, deleted])
         assert await found(updatedAfter="2090-01-01T00:00:00Z") == []
         assert await found(userIds=[]) == []
+
+    async def test_the_order_that_is_asked_for(self, graphql, planner, make, company):
+        user, project = await make.user(), await make.project()
+        days = [(1, 31), (2, 20), (3, 10)]
+        rows = [
+            await make.assignment(user, project, start_date=date(2026, 1, first), end_date=date(2026, 1, last))
+            for first, last in (days[1], days[0], days[2])
+        ]
+        middle, long, short = [str(row.id) for row in rows]
+
+        async def ids(arguments):
+            data = await graphql(planner, f"{{ assignments({arguments}) {{ items {{ id }} }} }}")
+            return [item["id"] for item in data["assignments"]["items"]]
+
+        assert await ids("page: 1") == await ids("orderBy: START_DATE") == [long, middle, short]
+        assert await ids("orderBy: END_DATE") == [short, middle, long]
+        assert await ids("orderBy: UPDATED_AT") == [middle, long, short]
+        incremental = 'orderBy: END_DATE, filter: {updatedAfter: "2020-01-01T00:00:00Z"}'
+        assert await ids(incremental) == [middle, long, short]
 
     async def test_reading_on_from_the_mark_misses_nothing(self, graphql, planner, call, listed):
         _, early, *_ = listed

@@ -246,6 +246,35 @@ class TestListing:
         assert await found(updatedAfter="2090-01-01T00:00:00Z") == []
         assert len(await found(updatedAfter="2020-01-01T00:00:00Z")) == 72
 
+    async def test_the_order_that_is_asked_for(self, graphql, hr, make):
+        user = await make.user()
+        april, march = [str((await make.capacity(user, date(2026, month, 1))).id) for month in (4, 3)]
+
+        async def ids(arguments):
+            data = await graphql(hr, f"{{ capacities({arguments}) {{ items {{ id }} }} }}")
+            return [item["id"] for item in data["capacities"]["items"]]
+
+        assert await ids("page: 1") == await ids("orderBy: MONTH") == [march, april]
+        assert await ids("orderBy: UPDATED_AT") == [april, march]
+        incremental = 'orderBy: MONTH, filter: {updatedAfter: "2020-01-01T00:00:00Z"}'
+        assert await ids(incremental) == [april, march]
+
+    async def test_of_the_people_of_some_units(self, graphql, hr, make):
+        units = [await make.unit() for _ in range(3)]
+        people = [await make.user(business_unit_id=unit.id) for unit in units]
+        for user in (*people, await make.user()):
+            await make.capacity(user, MARCH)
+
+        async def found(*chosen):
+            wanted = {"businessUnitIds": [str(unit.id) for unit in chosen]}
+            data = (await graphql(hr, LIST, filter=wanted))["capacities"]
+            assert data["total"] == len(data["items"])
+            return {item["user"]["id"] for item in data["items"]}
+
+        assert await found(units[1]) == {str(people[1].id)}
+        assert await found(*units[:2]) == {str(user.id) for user in people[:2]}
+        assert await found() == set()
+
     async def test_statements_do_not_grow_with_the_rows(self, graphql, hr, make, statements):
         counts = []
         for people in (10, 190):

@@ -286,6 +286,23 @@ class TestListing:
         assert await found(updatedAfter="2090-01-01T00:00:00Z") == []
         assert sorted(await found(updatedAfter="2020-01-01T00:00:00Z")) == sorted([old, new, bobs])
 
+    async def test_the_order_that_is_asked_for(self, graphql, hr, make):
+        people = sorted([await make.user(), await make.user()], key=lambda user: user.id)
+        starts = {1: people[1], 3: people[0], 2: people[0]}
+        days = {day: date(2026, 1, day) for day in starts}
+        made = {n: await make.contract(user, start_date=days[n], end_date=days[n]) for n, user in starts.items()}
+        first, second, third = [str(made[day].id) for day in (1, 2, 3)]
+
+        async def ids(arguments):
+            data = await graphql(hr, f"{{ contracts({arguments}) {{ items {{ id }} }} }}")
+            return [item["id"] for item in data["contracts"]["items"]]
+
+        assert await ids("page: 1") == await ids("orderBy: USER") == [second, third, first]
+        assert await ids("orderBy: START_DATE") == [first, second, third]
+        assert await ids("orderBy: UPDATED_AT") == [first, third, second]
+        incremental = 'orderBy: START_DATE, filter: {updatedAfter: "2020-01-01T00:00:00Z"}'
+        assert await ids(incremental) == [first, third, second]
+
     async def test_a_narrow_permission_shows_no_more_than_it_covers(self, graphql, make):
         unit = await make.unit()
         ada, bob = await make.user(business_unit_id=unit.id), await make.user()

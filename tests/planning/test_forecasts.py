@@ -57,6 +57,23 @@ async def test_forecasts_are_filtered_and_come_by_month_person_and_project(graph
     assert await found(sources=["LEGACY", "MANUAL"]) == everything[:2]
 
 
+async def test_forecasts_of_the_people_of_some_units(graphql, make, plan):
+    units = [await make.unit() for _ in range(3)]
+    people = [await make.user(business_unit_id=unit.id) for unit in units]
+    for user in (*people, await make.user()):
+        await make.cell(user, plan.project, JANUARY, stated="1.00")
+
+    async def found(*chosen):
+        wanted = {"businessUnitIds": [str(unit.id) for unit in chosen]}
+        page = (await graphql(actor(Permission.PLANNING_READ), LIST, filter=wanted))["forecasts"]
+        assert page["total"] == len(page["items"])
+        return {item["user"]["id"] for item in page["items"]}
+
+    assert await found(units[1]) == {str(people[1].id)}
+    assert await found(*units[:2]) == {str(user.id) for user in people[:2]}
+    assert await found() == set()
+
+
 async def test_forecasts_come_in_the_order_that_is_asked_for(graphql, make, plan):
     old = await make.cell(plan.user, plan.project, FEBRUARY, stated="5.00")
     new = await make.cell(plan.user, plan.project, JANUARY, expected="7.00")

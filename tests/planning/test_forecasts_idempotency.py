@@ -64,8 +64,9 @@ async def test_a_dry_run_does_not_use_the_key_up(graphql, database, plan):
     assert answer["results"][0]["outcome"] == "APPLIED"
 
 
+@pytest.mark.parametrize("dry", [False, True])
 @pytest.mark.parametrize("key", ["", "   ", "x" * 256, "a\0b"])
-async def test_a_key_that_is_none_is_refused(graphql, database, plan, key):
-    answer = await send(graphql, plan.caller, cell(plan), idempotencyKey=key)
+async def test_a_key_that_is_none_is_refused(graphql, database, plan, key, dry):
+    answer = await send(graphql, plan.caller, cell(plan), idempotencyKey=key, dryRun=dry)
     assert refusals(answer) == [("INVALID_INPUT", ["idempotencyKey"], "INVALID_KEY")]
     assert await stored(database) == {}

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from server.access import repository
 from server.access.models import ApiTokenRow, UserRoleRow
+from server.access.repository import ApiTokenOrder
 from server.access.service import opaque
 from server.access.service.grants import lacking
 from server.actor import Permission, Scope
@@ -108,11 +109,19 @@ async def revoke(tx: Transaction, token_id: UUID) -> ApiTokenRow:
 
 
 async def page(
-    tx: Transaction, *, user_ids: Sequence[UUID] | None, usable: bool | None, offset: int, limit: int
+    tx: Transaction,
+    *,
+    user_ids: Sequence[UUID] | None,
+    usable: bool | None,
+    order: ApiTokenOrder,
+    offset: int,
+    limit: int,
 ) -> Sequence[ApiTokenRow]:
-    """The newest first. Reading them is audited, hence a transaction."""
+    """Reading them is audited, hence a transaction."""
     await tx.audit("api_tokens.read", "api_token")
-    return await repository.api_tokens(tx.session, user_ids=user_ids, usable=usable, offset=offset, limit=limit)
+    return await repository.api_tokens(
+        tx.session, user_ids=user_ids, usable=usable, order=order, offset=offset, limit=limit
+    )
 
 
 async def count(reads: Reads, *, user_ids: Sequence[UUID] | None, usable: bool | None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,17 @@ from server.planning.models import AbsenceRow, AbsenceStatus
 from server.planning.repository.visibility import visible
 
 _A = AbsenceRow
+
+
+class AbsenceOrder(StrEnum):
+    START_DATE = "START_DATE"
+    UPDATED_AT = "UPDATED_AT"
+
+
+_ORDERS: dict[AbsenceOrder, tuple[Any, ...]] = {
+    AbsenceOrder.START_DATE: (_A.start_date, _A.id),
+    AbsenceOrder.UPDATED_AT: (_A.updated_at, _A.id),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +46,9 @@ async def locked(session: AsyncSession, absence_id: UUID) -> AbsenceRow | None:
 
 
 async def page(
-    session: AsyncSession, wanted: AbsenceFilter, visible_to: Actor, offset: int, limit: int
+    session: AsyncSession, wanted: AbsenceFilter, visible_to: Actor, order: AbsenceOrder, offset: int, limit: int
 ) -> Sequence[AbsenceRow]:
-    statement = _where(select(_A), wanted, visible_to).order_by(_A.start_date, _A.id).offset(offset).limit(limit)
+    statement = _where(select(_A), wanted, visible_to).order_by(*_ORDERS[order]).offset(offset).limit(limit)
     return (await session.scalars(statement)).all()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,19 @@ from server.projects.models import ProjectRow
 from server.users.models import UserRow
 
 _A = AssignmentRow
+
+
+class AssignmentOrder(StrEnum):
+    START_DATE = "START_DATE"
+    END_DATE = "END_DATE"
+    UPDATED_AT = "UPDATED_AT"
+
+
+_ORDERS: dict[AssignmentOrder, tuple[Any, ...]] = {
+    AssignmentOrder.START_DATE: (_A.start_date, _A.id),
+    AssignmentOrder.END_DATE: (_A.end_date, _A.id),
+    AssignmentOrder.UPDATED_AT: (_A.updated_at, _A.id),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +94,13 @@ def _within(period: Period) -> Select[Any]:
     return _where(select(_A), wanted).order_by(_A.start_date, _A.id)
 
 
-async def page(session: AsyncSession, wanted: AssignmentFilter, offset: int, limit: int) -> Sequence[AssignmentRow]:
-    order = (_A.start_date, _A.id) if wanted.updated_after is None else (_A.updated_at, _A.id)
-    return (await session.scalars(_where(select(_A), wanted).order_by(*order).offset(offset).limit(limit))).all()
+async def page(
+    session: AsyncSession, wanted: AssignmentFilter, order: AssignmentOrder, offset: int, limit: int
+) -> Sequence[AssignmentRow]:
+    if wanted.updated_after is not None:
+        order = AssignmentOrder.UPDATED_AT  # an incremental read that stops half-way must be able to go on
+    statement = _where(select(_A), wanted).order_by(*_ORDERS[order]).offset(offset).limit(limit)
+    return (await session.scalars(statement)).all()
 
 
 async def count(session: AsyncSession, wanted: AssignmentFilter) -> int:

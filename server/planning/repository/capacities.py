@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,20 @@ from server.actor import Actor, Permission
 from server.columns import is_any
 from server.planning.models import CapacityRow
 from server.planning.repository.visibility import visible
+from server.users.models import UserRow
 
 _C = CapacityRow
+
+
+class CapacityOrder(StrEnum):
+    MONTH = "MONTH"
+    UPDATED_AT = "UPDATED_AT"
+
+
+_ORDERS: dict[CapacityOrder, tuple[Any, ...]] = {
+    CapacityOrder.MONTH: (_C.month, _C.user_id),
+    CapacityOrder.UPDATED_AT: (_C.updated_at, _C.id),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,7 @@ class CapacityFilter:
     """All that is given must hold; lists mean any of."""
 
     user_ids: Sequence[UUID] | None = None
+    business_unit_ids: Sequence[UUID] | None = None
     first: date | None = None
     last: date | None = None
     updated_after: datetime | None = None
@@ -60,10 +74,11 @@ async def store_overrides(session: AsyncSession, changes: Sequence[Override]) ->
 
 
 async def page(
-    session: AsyncSession, wanted: CapacityFilter, visible_to: Actor, offset: int, limit: int
+    session: AsyncSession, wanted: CapacityFilter, visible_to: Actor, order: CapacityOrder, offset: int, limit: int
 ) -> Sequence[CapacityRow]:
-    order = (_C.month, _C.user_id) if wanted.updated_after is None else (_C.updated_at, _C.id)
-    statement = _where(select(_C), wanted, visible_to).order_by(*order).offset(offset).limit(limit)
+    if wanted.updated_after is not None:
+        order = CapacityOrder.UPDATED_AT  # an incremental read that stops half-way must be able to go on
+    statement = _where(select(_C), wanted, visible_to).order_by(*_ORDERS[order]).offset(offset).limit(limit)
     return (await session.scalars(statement)).all()
 
 
@@ -78,6 +93,9 @@ def _where(statement: Select[Any], wanted: CapacityFilter, visible_to: Actor) ->
         conditions.append(_C.updated_at >= wanted.updated_after)
     if wanted.user_ids is not None:
         conditions.append(is_any(_C.user_id, wanted.user_ids))
+    if wanted.business_unit_ids is not None:
+        members = select(UserRow.id).where(is_any(UserRow.business_unit_id, wanted.business_unit_ids))
+        conditions.append(_C.user_id.in_(members))
     if wanted.first is not None:
         conditions.append(_C.month >= wanted.first)
     if wanted.last is not None:

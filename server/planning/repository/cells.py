@@ -59,6 +59,7 @@ class CellFilter:
     """All that is given must hold; lists mean any of."""
 
     user_ids: Sequence[UUID] | None = None
+    business_unit_ids: Sequence[UUID] | None = None
     project_ids: Sequence[UUID] | None = None
     first: date | None = None
     last: date | None = None
@@ -177,6 +178,9 @@ def _conditions(wanted: CellFilter) -> list[ColumnElement[bool]]:
         conditions.append(_F.updated_at >= wanted.updated_after)
     if wanted.user_ids is not None:
         conditions.append(is_any(_F.user_id, wanted.user_ids))
+    if wanted.business_unit_ids is not None:
+        members = select(UserRow.id).where(is_any(UserRow.business_unit_id, wanted.business_unit_ids))
+        conditions.append(_F.user_id.in_(members))
     if wanted.project_ids is not None:
         conditions.append(is_any(_F.project_id, wanted.project_ids))
     if wanted.first is not None:

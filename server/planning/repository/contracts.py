@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,19 @@ from server.planning.repository.visibility import visible
 from server.users.models import UserRow, UserStatus
 
 _C = ContractRow
+
+
+class ContractOrder(StrEnum):
+    USER = "USER"
+    START_DATE = "START_DATE"
+    UPDATED_AT = "UPDATED_AT"
+
+
+_ORDERS: dict[ContractOrder, tuple[Any, ...]] = {
+    ContractOrder.USER: (_C.user_id, _C.start_date, _C.id),
+    ContractOrder.START_DATE: (_C.start_date, _C.id),
+    ContractOrder.UPDATED_AT: (_C.updated_at, _C.id),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +82,11 @@ def _runs_on(day: date) -> ColumnElement[bool]:
 
 
 async def page(
-    session: AsyncSession, wanted: ContractFilter, visible_to: Actor, offset: int, limit: int
+    session: AsyncSession, wanted: ContractFilter, visible_to: Actor, order: ContractOrder, offset: int, limit: int
 ) -> Sequence[ContractRow]:
-    order = (_C.user_id, _C.start_date, _C.id) if wanted.updated_after is None else (_C.updated_at, _C.id)
-    statement = _where(select(_C), wanted, visible_to).order_by(*order).offset(offset).limit(limit)
+    if wanted.updated_after is not None:
+        order = ContractOrder.UPDATED_AT  # an incremental read that stops half-way must be able to go on
+    statement = _where(select(_C), wanted, visible_to).order_by(*_ORDERS[order]).offset(offset).limit(limit)
     return (await session.scalars(statement)).all()
 
 

@@ -21,6 +21,7 @@ from server.planning.service import warnings
 from server.planning.service.people import full_name, reach, unreachable
 from server.planning.service.recompute import recompute
 from server.projects.models import ProjectRow
+from server.search import storable
 from server.users import repository as users
 from server.users.models import UserRow
 
@@ -165,6 +166,8 @@ def _violations(rate: Decimal, start: date, end: date, note: str | None) -> list
         found.append(("endDate", "TOO_LONG", f"An assignment takes less than {MAX_DAYS} days: enter it in parts."))
     if note is not None and len(note) > NOTE_LENGTH:
         found.append(("note", "TOO_LONG", f"A note has at most {NOTE_LENGTH} characters."))
+    elif note is not None and not storable(note):
+        found.append(("note", "INVALID_NOTE", "Write the note in plain text, without NUL or half characters."))
     return found
 
 

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from server.database import Transaction
 from server.errors import Problem, Refused, problem
-from server.idempotency import attempt
+from server.idempotency import attempt, check_key
 from server.planning.domain.cells import UNSET, CellWrite
 from server.planning.domain.load import ProjectLoad, contributors
 from server.planning.domain.months import format_month
@@ -55,6 +55,8 @@ async def write(tx: Transaction, call: Call) -> Answer:
     if len(call.writes) > MAX_CELLS:
         detail = f"{len(call.writes)} cells are too many for one call: send at most {MAX_CELLS} at a time."
         raise Refused([problem("INVALID_INPUT", detail, "cells", field_code="TOO_MANY_CELLS")])
+    if call.key is not None:
+        check_key(call.key)  # in a dry run too, which says what the call would do
     if call.dry_run or call.key is None:
         answer = await _write(tx, call)
         if call.dry_run:

@@ -24,6 +24,7 @@ from server.planning.repository import months as closing
 from server.planning.repository import settings as repository
 from server.planning.service.calendar import company_calendar
 from server.planning.service.recompute import recompute
+from server.search import storable
 
 STEPS = (Decimal("0.5"), Decimal("0.25"), Decimal("0.1"))
 MAX_HORIZON_MONTHS = 240
@@ -150,8 +151,9 @@ def _violations(row: CompanySettingsRow, wanted: Mapping[str, Any]) -> Iterator[
         ("non_reducing_absence_types", "nonReducingAbsenceTypes"),
         ("predictable_leave_types", "predictableLeaveTypes"),
     ):
-        if any(not kind or len(kind) > 100 for kind in wanted[name] or ()):
-            yield FieldError((path,), "INVALID_TYPE", "Name each absence type in 1 to 100 characters.")
+        if any(not kind or len(kind) > 100 or not storable(kind) for kind in wanted[name] or ()):
+            message = "Name each absence type in 1 to 100 characters, none of them NUL or half a character."
+            yield FieldError((path,), "INVALID_TYPE", message)
     yield from _horizon_errors(row, wanted["horizon_start"], wanted["horizon_end"])
 
 

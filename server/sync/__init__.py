@@ -1,0 +1,1 @@
+"""Bringing over what PayFit and Gryzzly know: runs, staging, the difference, people, conflicts."""

@@ -1,0 +1,1 @@
+"""Sentences about runs, staged records and what becomes of them."""

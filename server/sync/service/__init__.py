@@ -1,0 +1,1 @@
+"""Starting, reading, applying and explaining syncs."""
