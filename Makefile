@@ -1,7 +1,7 @@
 # Every target does its own set-up: a machine needs git, make and Python 3.11 or newer, nothing else.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-stock check fmt schema settings migration graphiql graphiql-check bench clean
+.PHONY: help run test test-stock check fmt schema settings migration graphiql graphiql-check audits bench clean
 
 PYTHON ?= python3
 PORT ?= 8200
@@ -54,9 +54,12 @@ graphiql: $(READY) ## Build GraphiQL into server/graphiql (brings Node from PyPI
 graphiql-check: $(READY) ## Compare server/graphiql with a fresh build
 	$(BIN)/python scripts/build_graphiql.py --check
 
+audits: $(READY) ## The public audits of GraphQL over HTTP, against a real server
+	@$(BIN)/python -m scripts.run_audits
+
 bench: $(READY) ## Measure against other GraphQL servers (about an hour); ARGS=--quick for a smoke run
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## Remove what was built, and the data of `make run` (.plancharge)
 	rm -rf .venv .plancharge .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
-	rm -rf graphiql/node_modules benchmarks/.venv benchmarks/.data benchmarks/peers/*/node_modules
+	rm -rf graphiql/node_modules tests/conformance/node_modules benchmarks/.venv benchmarks/.data benchmarks/peers/*/node_modules

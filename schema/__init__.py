@@ -18,6 +18,7 @@ from schema.introspection import GuardIntrospection
 from schema.limits.documents import Documents
 from schema.limits.extension import Limits
 from schema.metrics import OperationMetrics
+from schema.operations import OneOperation
 from schema.scalars import SCALARS
 
 MODULES = (
@@ -76,7 +77,7 @@ def build_schema(executor: type[Executor[Any]] | None = CompiledExecutor) -> Sch
         subscription=root("Subscription", "Subscriptions"),
         config=StrawberryConfig(scalar_map=SCALARS),
         execution_context_class=executor,
-        extensions=[OperationMetrics, MaskUnexpected, lambda: Limits(documents), GuardIntrospection],
+        extensions=[OperationMetrics, MaskUnexpected, lambda: Limits(documents), OneOperation, GuardIntrospection],
     )
     _drop_null_defaults(schema._schema)
     return schema

@@ -101,7 +101,10 @@ class MaskUnexpected(SchemaExtension):
         yield None
 
     def _mask(self, found: Sequence[GraphQLError]) -> list[GraphQLError]:
-        return [masked(error, getattr(self.execution_context.context, "request_id", None)) for error in found]
+        context = self.execution_context.context
+        if context.settings.is_production:
+            found = [_without_suggestion(error) for error in found]
+        return [masked(error, getattr(context, "request_id", None)) for error in found]
 
 
 def masked(error: GraphQLError, request_id: str | None) -> GraphQLError:
@@ -136,6 +139,24 @@ def masked(error: GraphQLError, request_id: str | None) -> GraphQLError:
         members = Failure(message).extensions
     extensions = {**members, "instance": f"urn:request:{request_id}" if request_id else None}
     return GraphQLError(message, error.nodes, error.source, error.positions, error.path, extensions=extensions)
+
+
+_SUGGESTION = re.compile(r" Did you mean [^?]*\?")
+
+
+def _without_suggestion(error: GraphQLError) -> GraphQLError:
+    """Of errors in variables: Strawberry cannot tell graphql-core to leave suggestions out of those."""
+    if not isinstance(error.original_error, GraphQLError | None) or " Did you mean " not in error.message:
+        return error
+    return GraphQLError(
+        _SUGGESTION.sub("", error.message),
+        error.nodes,
+        error.source,
+        error.positions,
+        error.path,
+        error.original_error,
+        error.extensions,
+    )
 
 
 _PLACE = re.compile(

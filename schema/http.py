@@ -27,7 +27,7 @@ from strawberry.types import ExecutionResult
 
 from schema.context import Context
 from schema.persisted import NewDocument, PersistedDocuments, PersistedQueryNotFound
-from schema.sockets import SocketHandler, sign_in
+from schema.sockets import SocketAdapter, SocketHandler, sign_in
 from server import graphiql
 from server.authentication import origin_of
 from server.errors import BadRequest, Failure, Problem, Throttled, TooCostly
@@ -37,6 +37,8 @@ from server.settings import Settings
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
 INIT_TIMEOUT = timedelta(seconds=10)
+MOST_OPERATIONS = 100
+"""that one socket runs at a time"""
 LIMITS = {TooCostly.code, Throttled.code}
 PREFLIGHTED = {"graphql-require-preflight", "apollo-require-preflight", "x-apollo-operation-name"}
 
@@ -62,6 +64,7 @@ class GraphQLView(GraphQL[Context, None]):
 
     graphql_transport_ws_handler_class = SocketHandler
     request_adapter_class = _RequestAdapter
+    websocket_adapter_class = SocketAdapter
 
     def __init__(
         self, schema: strawberry.Schema, settings: Settings, *, connection_init_wait_timeout: timedelta = INIT_TIMEOUT
@@ -76,6 +79,7 @@ class GraphQLView(GraphQL[Context, None]):
                 MULTIPART_SUBSCRIPTION_PROTOCOL,
             ),
             connection_init_wait_timeout=connection_init_wait_timeout,
+            max_subscriptions_per_connection=MOST_OPERATIONS,
             allowed_origins=settings.cors_origins,
         )
         self.settings = settings

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
+from typing import Any
 
-from graphql import BREAK, DocumentNode, FieldNode, GraphQLError, Visitor, VisitorAction, visit
+from graphql import (
+    BREAK,
+    DocumentNode,
+    FieldNode,
+    GraphQLError,
+    StringValueNode,
+    VariableNode,
+    Visitor,
+    VisitorAction,
+    visit,
+)
 from strawberry.extensions import SchemaExtension
 
 from schema.context import Context
 from server.errors import Failure, Forbidden, Unauthenticated
 
-META_FIELDS = {"__schema", "__type"}
 _MAY_INTROSPECT = re.compile(r"__(?:schema|type)\b")
 
 
@@ -24,7 +34,7 @@ class GuardIntrospection(SchemaExtension):
         if not execution.pre_execution_errors and _MAY_INTROSPECT.search(execution.query or ""):
             refusal = self._refusal(execution.context)
             assert execution.graphql_document is not None
-            if refusal is not None and introspects(execution.graphql_document):
+            if refusal is not None and self._introspects(execution.graphql_document):
                 execution.pre_execution_errors = [GraphQLError(str(refusal), original_error=refusal)]
         yield
 
@@ -33,16 +43,30 @@ class GuardIntrospection(SchemaExtension):
             return Forbidden("Introspection is off on this server: use its published schema.")
         return Unauthenticated("Sign in to read the schema.") if context.caller is None else None
 
-
-def introspects(document: DocumentNode) -> bool:
-    search = _Search()
-    visit(document, search)
-    return search.found
+    def _introspects(self, document: DocumentNode) -> bool:
+        types, variables = self.execution_context.schema._schema.type_map, self.execution_context.variables or {}
+        search = _Search(types, variables)
+        visit(document, search)
+        return search.found
 
 
 class _Search(Visitor):
-    found = False
+    """`__type` of a name that no type has answers null, and tells no more than a fragment on that name would: it is
+    how the public audits of GraphQL over HTTP try variables out."""
+
+    def __init__(self, types: Container[str], variables: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._types, self._variables = types, variables
+        self.found = False
 
     def enter_field(self, node: FieldNode, *_: object) -> VisitorAction:
-        self.found = node.name.value in META_FIELDS
+        name = node.name.value
+        self.found = name == "__schema" or (name == "__type" and self._is_known(node))
         return BREAK if self.found else None
+
+    def _is_known(self, node: FieldNode) -> bool:
+        value = next((argument.value for argument in node.arguments or ()), None)
+        if isinstance(value, StringValueNode):
+            return value.value in self._types
+        given = self._variables.get(value.name.value) if isinstance(value, VariableNode) else None
+        return not isinstance(given, str) or given in self._types

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from graphql import GraphQLFormattedError
-from starlette.websockets import WebSocketDisconnected
+from graphql import GraphQLError, GraphQLFormattedError
+from starlette.websockets import WebSocketDisconnected, WebSocketState
+from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.exceptions import ConnectionRejectionError
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.http.exceptions import WebSocketDisconnected as ClientLeft
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     ConnectionInitMessage,
     ErrorMessage,
     Message,
     SubscribeMessage,
 )
+from strawberry.types.execution import PreExecutionError
 
 from schema.context import Context
-from server.errors import Failure
+from server.errors import Failure, Throttled
 from server.events import AccessChanged
 from server.problems import DATABASE_AWAY, is_database_away
 
@@ -28,6 +31,8 @@ FORBIDDEN = 4403
 """the close code on which graphql-ws clients fetch a fresh token and connect again"""
 TRY_LATER = 1013
 """the close code after which they connect again by themselves"""
+REASON_BYTES = 123
+"""what a close frame has room for; the protocol's library crashes on more"""
 
 
 async def sign_in(context: Context) -> None:
@@ -40,6 +45,14 @@ async def sign_in(context: Context) -> None:
         context.caller = await context.authenticate(authorization)
     except Failure as failure:
         raise ConnectionRejectionError from failure
+
+
+class SocketAdapter(ASGIWebSocketAdapter):
+    """Closes once, with a reason that fits a frame: reasons quote what the client has sent."""
+
+    async def close(self, code: int, reason: str) -> None:
+        if self.ws.application_state is not WebSocketState.DISCONNECTED:
+            await super().close(code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
 
 
 class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
@@ -61,27 +74,38 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             self.watch = asyncio.create_task(self._watch(), name="socket-sign-in")
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        if self.connection_acknowledged and not (await self._still_signed_in() and await self._finds_document(message)):
+        if not self.connection_acknowledged or message["id"] in self.operations:
+            await super().handle_subscribe(message)  # which closes the socket
             return
-        await super().handle_subscribe(message)
-
-    async def _finds_document(self, message: SubscribeMessage) -> bool:
-        """Puts the document in the place of its hash; an `error` where there is none, or it may not be run."""
-        payload: Any = message["payload"]
-        documents = self.context.documents
-        if documents is None:
-            return True
+        if not await self._still_signed_in():
+            return
         try:
-            payload["query"], _ = await documents.find(payload.get("query"), payload.get("extensions"))
+            await self._admit(message["payload"])
         except Failure as failure:
             error: GraphQLFormattedError = {"message": str(failure), "extensions": failure.extensions}
             refusal: ErrorMessage = {"id": message["id"], "type": "error", "payload": [error]}
             await self.send_message(refusal)
-            return False
-        return True
+            return
+        await super().handle_subscribe(message)
+
+    async def _admit(self, payload: Any) -> None:
+        """Puts the document in the place of its hash. Raises a Failure where there is none, or it may not be run."""
+        most = self.max_subscriptions_per_connection
+        if most is not None and len(self.operations) >= most:
+            raise Throttled(f"This socket runs {most} operations, which is the most: complete one of them first.")
+        if self.context.documents is not None:
+            payload["query"], _ = await self.context.documents.find(payload.get("query"), payload.get("extensions"))
+
+    @staticmethod
+    def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:  # noqa: ARG004
+        """None: a document that is wrong ends its own operation, not the others of the socket."""
+        return None
+
+    async def _send_result_stream(self, operation: Operation[Context, None], result_source: Any) -> None:
+        await super()._send_result_stream(operation, _refusal_first(result_source))
 
     async def send_message(self, message: Message) -> None:
-        with contextlib.suppress(WebSocketDisconnected):  # closed meanwhile: nobody is left to hear it
+        with contextlib.suppress(WebSocketDisconnected, ClientLeft):  # closed meanwhile: nobody is left to hear it
             await super().send_message(message)
 
     async def shutdown(self) -> None:
@@ -111,7 +135,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     async def _unless_away(self) -> AsyncIterator[None]:
         try:
             yield
-        except WebSocketDisconnected:
+        except (WebSocketDisconnected, ClientLeft):
             return  # closed meanwhile
         except Exception as error:
             if not is_database_away(error):
@@ -125,6 +149,18 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await self.websocket.close(code=FORBIDDEN, reason="The sign-in has ended: connect again with a new token")
             return False
         return True
+
+
+async def _refusal_first(results: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    """What could not be executed is an `error` of the protocol, also where it shows after validation: in variables."""
+    is_first = True
+    async for result in results:
+        errors = getattr(result, "errors", None)
+        if is_first and errors and result.data is None and not any(error.path for error in errors):
+            yield PreExecutionError(data=None, errors=errors)
+            return
+        is_first = False
+        yield result
 
 
 def _is_well_formed(message: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,6 +12,7 @@ import structlog
 from arq import cron
 from arq.cron import CronJob
 from arq.worker import Worker, func
+from redis.exceptions import RedisError
 
 from server import jobs
 from server.connections import connected
@@ -22,6 +24,7 @@ from server.settings import Settings
 log = structlog.get_logger(__name__)
 
 SHUTDOWN_SECONDS = 20
+RESTART_SECONDS = 1
 SYNC_SECONDS = 6 * 3600
 
 
@@ -76,6 +79,20 @@ def create_worker(settings: Settings, **options: Any) -> Worker:
 
 
 def run(settings: Settings) -> None:
+    """Until it is told to stop. arq ends when it loses Redis, so a worker that once worked is started again."""
     configure_logging(settings)
-    asyncio.set_event_loop(asyncio.new_event_loop())  # arq takes the current one, which newer Pythons do not make
-    create_worker(settings).run()
+    came_up = False
+    while True:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)  # arq takes the current one, which newer Pythons do not make
+        worker = create_worker(settings)
+        try:
+            return worker.run()
+        except (RedisError, OSError) as error:
+            came_up = came_up or "database" in worker.ctx
+            if not came_up:
+                raise
+            log.warning("worker_lost_redis", error=type(error).__name__)
+        finally:
+            loop.close()  # takes arq's signal handlers with it: SIGTERM ends the pause below
+        time.sleep(RESTART_SECONDS)

@@ -18,7 +18,7 @@ from tests.running import Running, environment, serving
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 METRICS_TOKEN = "d41f0e5a7b9c4d2e8f6a1b3c5d7e9f00"
 FRIEND, STRANGER = "https://plan.example.test", "https://evil.example.test"
-LIMIT = 50_000
+LIMIT = 200_000
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,7 @@ async def test_an_error_while_executing_is_a_result_of_status_200_in_both_media_
     [
         ("{ me {", "GRAPHQL_PARSE_FAILED"),
         ("{ nope }", "GRAPHQL_VALIDATION_FAILED"),
+        ("query A { __typename } query B { __typename }", "BAD_REQUEST"),
         ("query ($id: UUID!) { user(id: $id) { id } }", "INVALID_INPUT"),
     ],
 )
@@ -117,7 +118,14 @@ async def test_what_could_not_be_executed_says_so_by_status_in_the_media_type_of
         b'{"query": "{ __typename }", "operationName": "Other"}',
         b'{"query": "{ __typename }", "extensions": 1}',
         b'[{"query": "{ __typename }"}]',
-        b"[" * 20_000,
+        b"[" * 100_000,
+        b'{"query": "{ __typename }", "variables": ' + b'{"a":' * 30_000,
+        b'{"query": "{ __typename }", "variables": {"a": ' + b"9" * 5_000 + b"}}",
+        b'{"query": "fragment F on Query { __typename }"}',
+        b'{"query": ["{ __typename }"]}',
+        b'{"query": "{ __typename }", "extensions": []}',
+        b'{"query": "{ __typename }", "query": 1}',
+        b'\xef\xbb\xbf{"query": "{ __typename }"}',
         b'{"query": "{ __typename }"}'.decode().encode("utf-16"),
     ],
 )
@@ -141,6 +149,68 @@ async def test_other_methods_are_refused_with_those_that_are_taken(client: httpx
     answer = await client.request(method, "/graphql", params={"query": "{ __typename }"})
     assert refusal(answer) == (405, "METHOD_NOT_ALLOWED")
     assert answer.headers["allow"] == "GET, POST"
+
+
+async def test_head_without_a_page_to_show_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.head("/graphql", params={"query": "{ __typename }"})
+    assert (answer.status_code, answer.headers["allow"], answer.content) == (405, "GET, POST", b"")
+
+
+async def test_the_last_of_two_equal_keys_counts_as_it_does_in_browsers(client: httpx.AsyncClient) -> None:
+    body = b'{"query": "{ nope }", "query": "{ __typename }"}'
+    answer = await client.post("/graphql", content=body, headers={"content-type": "application/json"})
+    assert answer.json()["data"] == {"__typename": "Query"}
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream", "multipart/mixed;subscriptionSpec=1.0"])
+async def test_nothing_runs_by_get_without_a_header_that_another_site_cannot_send(
+    client: httpx.AsyncClient, accept: str
+) -> None:
+    for document in ("{ __typename }", "mutation { logout(input: {}) { signedOut } }"):
+        answer = await client.get("/graphql", params={"query": document}, headers={"accept": accept})
+        assert refusal(answer) == (400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize(
+    ("document", "variables"),
+    [
+        ("{ projets { items { id } } }", {}),
+        ("{ me { emial } }", {}),
+        ("{ projects(pagesize: 1) { items { id } } }", {}),
+        ("{ projects(orderBy: NAMES) { items { id } } }", {}),
+        ("query ($f: ProjectFiltre) { projects(filter: $f) { items { id } } }", {}),
+        ("query ($f: ProjectFilter) { projects(filter: $f) { items { id } } }", {"f": {"serch": "a", "statut": "b"}}),
+        ("query ($o: ProjectOrder) { projects(orderBy: $o) { items { id } } }", {"o": "NAMES"}),
+    ],
+)
+async def test_an_error_suggests_no_names_in_production(
+    client: httpx.AsyncClient, token: str, document: str, variables: dict[str, object]
+) -> None:
+    answer = await client.post(
+        "/graphql", json={"query": document, "variables": variables}, headers={"authorization": f"Bearer {token}"}
+    )
+    assert answer.json()["errors"]
+    assert "data" not in answer.json()
+    assert "Did you mean" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ __schema { queryType { name } } }",
+        '{ a: __type(name: "User") { name } }',
+        "{ ...F } fragment F on Query { ... on Query { __schema { queryType { name } } } }",
+    ],
+)
+async def test_signed_in_callers_alone_read_the_schema(client: httpx.AsyncClient, token: str, document: str) -> None:
+    answer = await post(client, document, authorization=f"Bearer {token}")
+    assert next(iter(answer.json()["data"].values()))
+    assert refusal(await post(client, document, GRAPHQL_RESPONSE)) == (401, "UNAUTHENTICATED")
+
+
+async def test_words_about_introspection_are_no_introspection(client: httpx.AsyncClient) -> None:
+    answer = await post(client, "{ __typename } # __schema")
+    assert answer.json()["data"] == {"__typename": "Query"}
 
 
 async def test_a_token_that_does_not_work_is_refused_in_json(client: httpx.AsyncClient) -> None:
@@ -227,7 +297,7 @@ async def test_a_body_over_the_limit_is_refused_by_its_declared_length_and_while
     client: httpx.AsyncClient,
 ) -> None:
     async def endless() -> AsyncIterator[bytes]:
-        for _ in range(100):
+        for _ in range(LIMIT // 1_000 + 1):
             yield b" " * 1_000
 
     for content in (b" " * (LIMIT + 1), endless()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sqlalchemy import select
 from server import jobs
 from server.actor import Actor
 from server.database import Database
+from server.embedded import EmbeddedValkey
 from server.events import Bus
 from server.planning.models import CapacityRow, CompanySettingsRow
 from server.planning.repository import recomputation
@@ -21,7 +23,7 @@ from server.queue import QUEUE_NAME, Queue
 from server.settings import Settings
 from server.worker import create_worker
 from tests.factories import Factory
-from tests.running import environment, run, started
+from tests.running import environment, free_port, run, started
 
 MARCH = date(2026, 3, 1)
 
@@ -125,3 +127,20 @@ def test_without_redis_the_worker_says_so_in_one_line(settings: Settings, migrat
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("Error: Redis cannot be reached")
     assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_worker_outlives_a_restart_of_redis(settings: Settings, migrated: None, tmp_path: Path) -> None:
+    port = free_port()
+    with EmbeddedValkey(tmp_path / "valkey", port=port, fast=True) as server:
+        url = server.url()
+        with started(tmp_path / "log", "worker", **environment(settings, REDIS_URL=url)) as worker:
+            worker.wait_for("worker_started")
+            server.stop()
+            worker.wait_for("worker_lost_redis")
+            server.start()
+            deadline = time.monotonic() + 30
+            while worker.text().count("worker_started") < 2 and time.monotonic() < deadline:
+                time.sleep(0.1)
+            worker.stop()
+            assert worker.logged()[-1]["event"] == "worker_stopped"
+            assert "Traceback" not in worker.text()

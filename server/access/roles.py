@@ -37,10 +37,11 @@ _PLANS = {**_LOAD, **_at(Scope.ALL, P.CONTRACTS_READ, P.ABSENCES_READ)}
 SHIPPED_ROLES: dict[str, Role] = {
     ADMIN_ROLE: Role("Sees and changes everything.", _at(Scope.ALL, *Permission)),
     "planner": Role(
-        "Sees all plans; changes all plans and projects, and closes months.",
+        "Sees all plans; changes all plans and projects, closes months, and starts syncs.",
         {
             **_PLANS,
             **_at(Scope.ALL, P.PLANNING_WRITE, P.ASSIGNMENTS_WRITE, P.PROJECTS_WRITE, P.MONTHS_CLOSE),
+            **_at(Scope.ALL, P.SYNC_READ, P.SYNC_WRITE),
         },
     ),
     "manager": Role(
