@@ -73,8 +73,8 @@ class TestShipped:
     def test_admin_holds_everything_everywhere(self) -> None:
         assert self.table("admin") == {permission.value: "ALL" for permission in Permission}
 
-    def test_planner_changes_all_plans_projects_and_months(self) -> None:
-        writes = ["planning:write", "assignments:write", "projects:write", "months:close"]
+    def test_planner_changes_all_plans_projects_and_months_and_starts_syncs(self) -> None:
+        writes = ["planning:write", "assignments:write", "projects:write", "months:close", "sync:read", "sync:write"]
         assert self.table("planner") == {**self.READS_PLANS, **dict.fromkeys(writes, "ALL")}
 
     def test_manager_changes_what_is_of_the_own_unit(self) -> None:
