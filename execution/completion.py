@@ -32,8 +32,9 @@ class Value(ABC):
         if not values:
             return []
         types = types_of(values) if types is None else types
-        if kinds_of(types) & (NULL | FAILED | AWAITABLE):
-            return self._set_apart(run, at, values, run.executor.is_awaitable)
+        kinds = kinds_of(types)
+        if kinds & (NULL | FAILED | AWAITABLE):
+            return self._set_apart(run, at, values, run.executor.is_awaitable if kinds & AWAITABLE else None)
         return self.fill(run, at, values, types)
 
     def settle(self, run: Run, at: Positions, values: list[Any]) -> list[Any]:
@@ -42,6 +43,10 @@ class Value(ABC):
         if kinds_of(types) & (NULL | FAILED):
             return self._set_apart(run, at, values, None)
         return self.fill(run, at, values, types)
+
+    def once(self, run: Run, at: Positions, values: list[Any]) -> list[Any] | None:  # noqa: ARG002
+        """Complete values that stand in many places of the answer, or return None if their places make a difference."""
+        return None
 
     def _set_apart(
         self, run: Run, at: Positions, values: list[Any], is_awaitable: Callable[[Any], bool] | None

@@ -6,14 +6,24 @@ the work once for a whole list of rows.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, Signature, isawaitable, signature
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from graphql import default_field_resolver
 
-__all__ = ["Answer", "Loader", "LoaderDeclaration", "OnceGuard", "Read", "caller_only", "loader_field", "read_from"]
+__all__ = [
+    "Answer",
+    "Loader",
+    "LoaderDeclaration",
+    "LoadsAll",
+    "OnceGuard",
+    "Read",
+    "caller_only",
+    "loader_field",
+    "read_from",
+]
 
 
 Read = str | Callable[[Any], Any]
@@ -25,6 +35,14 @@ class Loader(Protocol):
 
     def load(self, key: Any, /) -> Any:
         """Return a future of the value; loads of one turn of the event loop go out as one batch."""
+
+
+@runtime_checkable
+class LoadsAll(Protocol):
+    """A loader that can be asked for all the keys of a level at once, as BatchLoader: one awaitable, not one a key."""
+
+    def load_all(self, keys: Sequence[Any], /) -> Awaitable[list[Any]]:
+        """Return the values, or exceptions, in the order of the keys, which are distinct; it may raise for all."""
 
 
 @dataclass(frozen=True, slots=True)

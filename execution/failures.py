@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 from graphql import located_error
@@ -31,15 +33,23 @@ class Failures:
         """Whether the whole answer is null."""
         self._met: list[tuple[Positions, int, Exception, bool]] = []
         self._nulls: list[Path] = []
-        self._arrived: dict[int, tuple[Positions, list[Rank]]] = {}
+        self._arrived: dict[int, tuple[Positions, list[tuple[int, int]]]] = {}
 
     def add(self, at: Positions, number: int, error: Exception, *, last: bool) -> None:
         """Record an error; `last` puts it behind the errors of what lies below its position."""
         self._met.append((at, number, error, last))
 
-    def arrived(self, at: ChosenPositions, ranks: list[Rank]) -> None:
-        """Note in which order the awaited values of these positions arrived."""
-        self._arrived[id(at)] = (at, ranks)
+    def mark(self) -> int:
+        """Return a mark for `forget_since`."""
+        return len(self._met)
+
+    def forget_since(self, mark: int) -> None:
+        """Drop the errors of work that will be done again."""
+        del self._met[mark:]
+
+    def arrived(self, at: ChosenPositions, members: list[tuple[int, int]]) -> None:
+        """Note in which order the awaited values of these positions arrived: (rank, where its positions end)."""
+        self._arrived[id(at)] = (at, members)
 
     def forget_arrivals(self) -> None:
         """Forget what was noted: it leads back to the rows, which would have to wait for the garbage collector."""
@@ -59,7 +69,7 @@ class Failures:
             place = above.enclosing(index)
             if known is not None:
                 is_contained = is_contained or (place is not None and place[0].nullable)
-                return not is_contained, known[1][index], at.order(number)
+                return not is_contained, _rank(known[1], index), at.order(number)
         return False, (0, 0), at.order(number)
 
     def report(self, collected: CollectedErrors) -> int:
@@ -89,6 +99,12 @@ class Failures:
         for path in self._nulls:
             _set_null(data, path.as_list())
         return data
+
+
+def _rank(members: list[tuple[int, int]], index: int) -> Rank:
+    """Each member is (rank, the index at which its positions end)."""
+    place = bisect_right(members, index, key=itemgetter(1))
+    return members[place][0], index - (members[place - 1][1] if place else 0)
 
 
 def _with_escaped_last(keyed: list[tuple[Rank, Order, bool, _Failure]]) -> Iterator[_Failure]:

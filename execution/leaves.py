@@ -54,6 +54,8 @@ class Leaf(Value):
         super().__init__(field, nullable)
         self.type = type_
         known = _UNCHANGED.get(type_)
+        if known is None and getattr(type_.coerce_output_value, "__passes_text__", False):
+            known = (str, type_.coerce_output_value)
         self.unchanged: type | None = known and known[0]
         self.serialiser: Any = known and known[1]
         self.unchanged_types = {self.unchanged, NoneType} if nullable else {self.unchanged}

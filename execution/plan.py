@@ -26,8 +26,10 @@ from graphql.execution.values import get_argument_values
 from graphql.type.introspection import TypeNameMetaFieldDef
 
 from .completion import Value
+from .declared import declared_source
+from .leaves import Leaf
 from .positions import FieldPositions, Frame, Positions
-from .sources import Attribute, Call, Source, TypeName, declared_source
+from .sources import Attribute, Call, Source, TypeName
 from .strawberry import strawberry_source
 from .values import value_of
 
@@ -51,7 +53,7 @@ def _row_builder(keys: tuple[str, ...]) -> Callable[[list[list[Any]]], list[dict
     names = [f"v{index}" for index in range(len(keys))]
     pairs = ", ".join(f"{key!r}: {name}" for key, name in zip(keys, names, strict=True))
     text = f"lambda columns: [{{{pairs}}} for {', '.join(names)}, in zip(*columns)]"
-    builder: Callable[[list[list[Any]]], list[dict[str, Any]]] = eval(text, {"zip": zip})  # noqa: S307
+    builder: Callable[[list[list[Any]]], list[dict[str, Any]]] = eval(text, {"zip": zip})  # noqa: S307 - numbered names and repr()s only  # nosec B307
     return builder
 
 
@@ -157,6 +159,27 @@ class Selection:
         columns = [field.current().column(run, frame) for field in self.fields]
         frame.rows = [{} for _ in sources] if self.build is None else self.build(columns)
         return frame.rows
+
+    def plain_rows(self, run: Run, positions: Positions, sources: list[Any]) -> list[dict[str, Any]] | None:
+        """Run a selection of nothing but plain values, which is the same wherever a source stands in the answer.
+
+        Returns None, and has done nothing, where something else is selected or a value is wrong.
+        """
+        fields = [field.current() for field in self.fields]
+        if self.build is None or not all(isinstance(field.value, Leaf) and not field.has_arguments for field in fields):
+            return None
+        frame = Frame(run, self, positions, sources)
+        columns: list[list[Any]] = []
+        mark = run.failures.mark()
+        for field in fields:
+            at = FieldPositions(frame, field)
+            found = field.source.plain_values(run, at)
+            completed = None if found is None else field.value.complete(run, at, *found)
+            if completed is None or run.failures.mark() != mark:
+                run.failures.forget_since(mark)
+                return None
+            columns.append(completed)
+        return self.build(columns)
 
 
 class Plan:

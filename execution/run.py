@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard, cast
 from graphql import GraphQLList
 from graphql.pyutils import Path
 
-from .failures import Failures, Rank
+from .failures import Failures
 from .positions import ChosenPositions, FieldPositions, Frame, Positions
-from .waiting import Cell, Column, Keys, Shared, Then, Waiting
+from .waiting import Batch, Cell, Column, Keys, Shared, Then, Waiting
 
 if TYPE_CHECKING:
     from .executor import CompiledExecutor
@@ -58,6 +58,12 @@ class Run:
     ) -> None:
         """Leave positions empty until all the futures of their keys are done."""
         self._pending.append(Keys(at, rows, then, keys, futures))
+
+    def wait_for_batch(
+        self, at: FieldPositions, rows: list[int], keys: list[Any], distinct: list[Any], loaded: Awaitable[list[Any]]
+    ) -> None:
+        """Leave positions empty until the values of all their keys are there."""
+        self._pending.append(Batch(at, rows, at.field.value.settle, loaded, keys, distinct))
 
     def wait_for_column(
         self, at: FieldPositions, awaitable: Awaitable[Any], then: Callable[[Run, FieldPositions, Any], list[Any]]
@@ -189,14 +195,19 @@ class Run:
                 del self._waiting[waiting]
                 groups.setdefault((id(waiting.at), waiting.then), []).append((rank, waiting))
         for (_, then), members in groups.items():
-            at = members[0][1].at
+            at, first = members[0][1].at, members[0][1]
+            if isinstance(first, Batch) and len(members) == 1:
+                shared = first.shared(self, at)
+                if shared is not None:
+                    at.store(first.numbers, shared)
+                    continue
             numbers: list[int] = []
             values: list[Any] = []
-            ranks: list[Rank] = []
+            ranks: list[tuple[int, int]] = []
             for rank, waiting in members:
                 numbers += waiting.numbers
                 values += waiting.values()
-                ranks += [(rank, number) for number in range(len(waiting.numbers))]
+                ranks.append((rank, len(numbers)))
             chosen = ChosenPositions(at, numbers)
             self.failures.arrived(chosen, ranks)
             at.store(numbers, then(self, chosen, values))

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from .column import collect
 from .declare import Answer, OnceGuard
-from .kinds import types_of
+from .declared import Guarded, declared_source
+from .kinds import AWAITABLE, FAILED, kinds_of, types_of
 from .positions import FieldPositions
-from .sources import Call, Guarded, Mapped, Source, declared_source
+from .sources import Call, Mapped, Source, settle_unused
 from .strawberry_types import CONVERTER
 
 try:
@@ -120,7 +121,7 @@ def _unguarded_source(schema: Any, field: StrawberryField, info_of: Callable[[Fi
         return Call(_resolver_with_info(schema, field))
     names = {parameter.name for parameter in (resolver.parent_parameter, resolver.root_parameter) if parameter}
     if resolver.self_parameter:
-        return Mapped(function) if not names else Call(_resolver_with_info(schema, field))
+        return Mapped(function if not names else lambda source: function(source, **dict.fromkeys(names, source)))
     return Mapped(lambda source: function(**dict.fromkeys(names, source)))
 
 
@@ -168,6 +169,14 @@ class _PlainAttribute(Source):
     def values(self, run: Run, at: FieldPositions, arguments: dict[str, Any]) -> tuple[list[Any], set[type] | None]:  # noqa: ARG002
         values = collect(self.getter, at.frame.sources)
         return values, types_of(values)
+
+    def plain_values(self, run: Run, at: FieldPositions) -> tuple[list[Any], set[type]] | None:
+        values = collect(self.getter, at.frame.sources)
+        types = types_of(values)
+        if not kinds_of(types) & (FAILED | AWAITABLE):
+            return values, types
+        settle_unused(run, values, types)
+        return None
 
 
 class _NoSource:

@@ -22,6 +22,7 @@ from graphql.pyutils import is_iterable
 
 from .column import collect
 from .completion import Value
+from .kinds import AWAITABLE, FAILED, NULL, kinds_of, types_of
 from .leaves import Leaf
 from .positions import ChosenPositions, ItemPositions, Positions
 from .strawberry_types import ignores_info
@@ -134,6 +135,15 @@ class Object(Value):
     def __init__(self, field: Field, nullable: bool, type_: GraphQLObjectType) -> None:
         super().__init__(field, nullable)
         self.type = type_
+
+    def once(self, run: Run, at: Positions, values: list[Any]) -> list[Any] | None:
+        if self.type.is_type_of is not None or kinds_of(types_of(values)) & (NULL | FAILED | AWAITABLE):
+            return None
+        try:
+            selection = run.plan.selection(run.executor, self.type, self.field.details)
+        except (GraphQLError, RecursionError):
+            return None
+        return selection.plain_rows(run, at, values)
 
     def fill(self, run: Run, at: Positions, values: list[Any], types: set[type]) -> list[Any]:  # noqa: ARG002
         is_type_of = self.type.is_type_of

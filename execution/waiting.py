@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .executor import CompiledExecutor
     from .run import Run
 
-__all__ = ["Cell", "Column", "Keys", "Shared", "Then", "Waiting"]
+__all__ = ["Batch", "Cell", "Column", "Keys", "Shared", "Then", "Waiting"]
 
 Then = Callable[["Run", Positions, list[Any]], list[Any]]
 
@@ -112,6 +112,43 @@ class Column(Cell):
         return super().values() * len(self.numbers)
 
 
+class Batch(Cell):
+    """Positions whose values are loaded by key, all by one awaitable of the values of the distinct keys."""
+
+    __slots__ = ("distinct", "keys")
+
+    def __init__(
+        self,
+        at: Positions,
+        numbers: list[int],
+        then: Then,
+        awaitable: Awaitable[list[Any]],
+        keys: list[Any],
+        distinct: list[Any],
+    ) -> None:
+        super().__init__(at, numbers, then, awaitable)
+        self.keys = keys
+        self.distinct = distinct
+
+    def values(self) -> list[Any]:
+        loaded = super().values()[0]
+        if isinstance(loaded, Exception):
+            return [loaded] * len(self.numbers)
+        return self._by_key(loaded)
+
+    def shared(self, run: Run, at: Positions) -> list[Any] | None:
+        """Where many rows lead to few objects, complete each once if that makes no difference to the answer."""
+        loaded = super().values()[0]
+        if isinstance(loaded, Exception) or len(self.distinct) * 2 > len(self.keys):
+            return None
+        completed = at.field.value.once(run, at, loaded)
+        return None if completed is None else self._by_key(completed)
+
+    def _by_key(self, values: list[Any]) -> list[Any]:
+        found = dict(zip(self.distinct, values, strict=True))
+        return list(map(found.__getitem__, self.keys))
+
+
 class Keys(Waiting):
     """Positions whose values are loaded by key, several positions possibly by the same key.
 
@@ -172,7 +209,7 @@ class Keys(Waiting):
             outcomes = dict(zip(self.futures, settled, strict=True))
         else:
             outcomes = {key: outcome(future) for key, future in self.futures.items()}
-        return [outcomes[key] for key in self.keys]
+        return list(map(outcomes.__getitem__, self.keys))
 
     def cancel(self, *, shared: bool) -> list[Awaitable[Any]]:
         self._notify = None

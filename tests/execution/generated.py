@@ -205,7 +205,9 @@ class World:
     def context(self) -> Any:
         from strawberry.dataloader import DataLoader
 
-        return SimpleNamespace(loader=DataLoader(load_fn=self.load))
+        from execution import BatchLoader
+
+        return SimpleNamespace(loader=(BatchLoader if self.random("loader").random() < 0.5 else DataLoader)(self.load))
 
 
 class _Mapping(dict):  # type: ignore[type-arg]

@@ -24,7 +24,7 @@ from graphql import (
 )
 from strawberry.dataloader import DataLoader
 
-from execution import loader_field
+from execution import BatchLoader, loader_field
 from tests.execution.executors import answer, run_both, run_strawberry
 
 
@@ -43,6 +43,7 @@ class Store:
 KINDS: dict[str, Callable[[Store], Any]] = {
     "strawberry": lambda store: DataLoader(load_fn=store.load),
     "aiodataloader": lambda store: AioDataLoader(store.load),
+    "ours": lambda store: BatchLoader(store.load),
 }
 
 
