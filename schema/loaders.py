@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import date
 from functools import partial
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from aiodataloader import DataLoader
 from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from execution import BatchLoader
 from server.access import role_repository as roles
 from server.access.models import RoleRow
 from server.database import Reads
@@ -29,37 +30,41 @@ from server.sync.repository import staging
 from server.users import repository as users
 from server.users.models import BusinessUnitRow, UserRow
 
-Fetch = Callable[[AsyncSession, Sequence[Any]], Awaitable[Sequence[Any]]]
+Open = Callable[[], AbstractAsyncContextManager[Any]]
+"""a session of reads, or a light connection"""
+Fetch = Callable[[Any, Sequence[Any]], Awaitable[Sequence[Any]]]
+
+_ID, _USER_ID, _PROJECT_ID = attrgetter("id"), attrgetter("user_id"), attrgetter("project_id")
 
 
-def by_key(reads: Reads, fetch: Fetch, key: Callable[[Any], Any]) -> DataLoader[Any, Any]:
-    """key -> its row or None; one statement per batch. `fetch(session, keys)` returns rows in any order."""
+def by_key(source: Open, fetch: Fetch, key: Callable[[Any], Any]) -> BatchLoader[Any, Any]:
+    """key -> its row or None; one statement per batch. `fetch(source, keys)` returns rows in any order."""
 
     async def batch(keys: list[Any]) -> list[Any]:
-        async with reads.session() as session:
-            found = {key(row): row for row in await fetch(session, keys)}
+        async with source() as opened:
+            found = {key(row): row for row in await fetch(opened, keys)}
         return [found.get(wanted) for wanted in keys]
 
-    return DataLoader(batch)
+    return BatchLoader(batch)
 
 
-def grouped_by(reads: Reads, fetch: Fetch, key: Callable[[Any], Any]) -> DataLoader[Any, list[Any]]:
+def grouped_by(source: Open, fetch: Fetch, key: Callable[[Any], Any]) -> BatchLoader[Any, list[Any]]:
     """key -> its rows in the order of `fetch`, possibly none; one statement per batch."""
 
     async def batch(keys: list[Any]) -> list[list[Any]]:
         groups: dict[Any, list[Any]] = {wanted: [] for wanted in keys}
-        async with reads.session() as session:
-            for row in await fetch(session, keys):
+        async with source() as opened:
+            for row in await fetch(opened, keys):
                 groups[key(row)].append(row)
         return [groups[wanted] for wanted in keys]
 
-    return DataLoader(batch)
+    return BatchLoader(batch)
 
 
 def _counted(
-    label: str, batch: Callable[[list[Any]], Coroutine[Any, Any, list[Any]]]
-) -> Callable[[list[Any]], Coroutine[Any, Any, list[Any]]]:
-    async def counted(keys: list[Any]) -> list[Any]:
+    label: str, batch: Callable[[list[Any]], Awaitable[Sequence[Any]]]
+) -> Callable[[list[Any]], Awaitable[Sequence[Any]]]:
+    async def counted(keys: list[Any]) -> Sequence[Any]:
         LOADER_BATCHES.labels(label).inc()
         LOADER_KEYS.labels(label).inc(len(keys))
         return await batch(keys)
@@ -73,74 +78,78 @@ def _label(name: Hashable) -> str:
 
 
 class Loaders:
-    """Made when first used, since a DataLoader needs a running loop; loaders with arguments are kept per arguments."""
+    """Each made when first used; loaders with arguments are kept per arguments."""
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
-        self._made: dict[Hashable, DataLoader[Any, Any]] = {}
+        self._made: dict[Hashable, BatchLoader[Any, Any]] = {}
 
-    def _once(self, name: Hashable, make: Callable[[], DataLoader[Any, Any]]) -> DataLoader[Any, Any]:
+    def _once(self, name: Hashable, make: Callable[[], BatchLoader[Any, Any]]) -> BatchLoader[Any, Any]:
         if name not in self._made:
             loader = make()
-            loader.batch_load_fn = _counted(_label(name), loader.batch_load_fn)
+            loader.fetch = _counted(_label(name), loader.fetch)
             self._made[name] = loader
         return self._made[name]
 
     @property
-    def user(self) -> DataLoader[UUID, UserRow | None]:
-        return self._once("user", lambda: by_key(self._reads, users.by_ids, key=lambda row: row.id))
+    def user(self) -> BatchLoader[UUID, UserRow | None]:
+        return self._once("user", lambda: by_key(self._reads.light, users.light_by_ids, key=_ID))
 
     @property
-    def business_unit(self) -> DataLoader[UUID, BusinessUnitRow | None]:
-        return self._once("business_unit", lambda: by_key(self._reads, users.units_by_ids, key=lambda row: row.id))
+    def business_unit(self) -> BatchLoader[UUID, BusinessUnitRow | None]:
+        return self._once("business_unit", lambda: by_key(self._reads.light, users.light_units_by_ids, key=_ID))
 
     @property
-    def user_roles(self) -> DataLoader[UUID, list[Row[UUID, RoleRow]]]:
+    def user_roles(self) -> BatchLoader[UUID, list[Row[UUID, RoleRow]]]:
         """user -> (user_id, RoleRow) of the roles held."""
-        return self._once("user_roles", lambda: grouped_by(self._reads, roles.of_users, key=lambda row: row.user_id))
+        return self._once("user_roles", lambda: grouped_by(self._reads.session, roles.of_users, key=_USER_ID))
 
     @property
-    def role_grants(self) -> DataLoader[UUID, list[Row[UUID, str, int]]]:
+    def role_grants(self) -> BatchLoader[UUID, list[Row[UUID, str, int]]]:
         """role -> (role_id, code, scope) of what it grants."""
-        return self._once("role_grants", lambda: grouped_by(self._reads, roles.grants, key=lambda row: row.role_id))
+        return self._once(
+            "role_grants", lambda: grouped_by(self._reads.session, roles.grants, key=lambda row: row.role_id)
+        )
 
     @property
-    def project(self) -> DataLoader[UUID, ProjectRow | None]:
-        return self._once("project", lambda: by_key(self._reads, projects.by_ids, key=lambda row: row.id))
+    def project(self) -> BatchLoader[UUID, ProjectRow | None]:
+        return self._once("project", lambda: by_key(self._reads.light, projects.light_by_ids, key=_ID))
 
     @property
-    def capacity_lines(self) -> DataLoader[CapacityKey, CapacityLines]:
-        return self._once("capacity_lines", lambda: by_key(self._reads, grid.capacity_lines, key=lambda row: row.key))
+    def capacity_lines(self) -> BatchLoader[CapacityKey, CapacityLines]:
+        return self._once(
+            "capacity_lines", lambda: by_key(self._reads.session, grid.capacity_lines, key=lambda row: row.key)
+        )
 
     @property
-    def project_cells(self) -> DataLoader[tuple[UUID, date], list[CellRow]]:
+    def project_cells(self) -> BatchLoader[tuple[UUID, date], list[CellRow]]:
         """(project, month) -> its cells."""
         key: Callable[[CellRow], Any] = lambda row: (row.project_id, row.month)  # noqa: E731
-        return self._once("project_cells", lambda: grouped_by(self._reads, cells.of_projects, key))
+        return self._once("project_cells", lambda: grouped_by(self._reads.session, cells.of_projects, key))
 
-    def user_months(self, first: date, last: date) -> DataLoader[UUID, list[MonthRow]]:
+    def user_months(self, first: date, last: date) -> BatchLoader[UUID, list[MonthRow]]:
         """person -> every month of the range."""
         fetch = partial(grid.months_of_users, first=first, last=last)
         name = ("user_months", first, last)
-        return self._once(name, lambda: grouped_by(self._reads, fetch, key=lambda row: row.user_id))
+        return self._once(name, lambda: grouped_by(self._reads.light, fetch, key=_USER_ID))
 
-    def project_months(self, first: date, last: date) -> DataLoader[UUID, list[ProjectTotals]]:
+    def project_months(self, first: date, last: date) -> BatchLoader[UUID, list[ProjectTotals]]:
         """project -> every month of the range."""
         fetch = partial(grid.months_of_projects, first=first, last=last)
         name = ("project_months", first, last)
-        return self._once(name, lambda: grouped_by(self._reads, fetch, key=lambda row: row.project_id))
+        return self._once(name, lambda: grouped_by(self._reads.session, fetch, key=_PROJECT_ID))
 
-    def assignments_of_user(self, period: Period) -> DataLoader[UUID, list[AssignmentRow]]:
+    def assignments_of_user(self, period: Period) -> BatchLoader[UUID, list[AssignmentRow]]:
         """person -> their assignments that reach into the period."""
         fetch, name = partial(assignments.of_users, period=period), ("assignments_of_user", period)
-        return self._once(name, lambda: grouped_by(self._reads, fetch, key=lambda row: row.user_id))
+        return self._once(name, lambda: grouped_by(self._reads.light, fetch, key=_USER_ID))
 
-    def assignments_of_project(self, period: Period) -> DataLoader[UUID, list[AssignmentRow]]:
+    def assignments_of_project(self, period: Period) -> BatchLoader[UUID, list[AssignmentRow]]:
         """project -> the assignments to it that reach into the period."""
         fetch, name = partial(assignments.of_projects, period=period), ("assignments_of_project", period)
-        return self._once(name, lambda: grouped_by(self._reads, fetch, key=lambda row: row.project_id))
+        return self._once(name, lambda: grouped_by(self._reads.light, fetch, key=_PROJECT_ID))
 
-    def sync_refusals(self, first: int) -> DataLoader[UUID, list[SyncRefusalRow]]:
+    def sync_refusals(self, first: int) -> BatchLoader[UUID, list[SyncRefusalRow]]:
         """run -> its first refusals."""
         fetch, name = partial(staging.refusals_of, first=first), ("sync_refusals", first)
-        return self._once(name, lambda: grouped_by(self._reads, fetch, key=lambda row: row.run_id))
+        return self._once(name, lambda: grouped_by(self._reads.session, fetch, key=lambda row: row.run_id))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
-from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode
+from graphql import FieldNode, FragmentDefinitionNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode
 
 from server.errors import BadRequest
 
@@ -51,16 +51,25 @@ class IncrementalPage(Page[T], Generic[T]):
 
 def selects(info: strawberry.Info[Any, Any], name: str) -> bool:
     """Whether the field's selection asks for `name`: for work that must be done before the rows are read."""
+    return name in selected(info)
+
+
+def selected(info: strawberry.Info[Any, Any], *path: str) -> set[str]:
+    """The names of the fields that are selected below the field, or further down at a path of field names."""
     raw = info._raw_info
+    nodes: list[FieldNode] = list(raw.field_nodes)
+    for name in (*path, None):
+        nodes = [each for node in nodes for each in _fields(node.selection_set, raw.fragments)]
+        if name is not None:
+            nodes = [node for node in nodes if node.name.value == name]
+    return {node.name.value for node in nodes}
 
-    def visit(selection: SelectionSetNode | None) -> bool:
-        for node in selection.selections if selection else ():
-            if isinstance(node, FieldNode) and node.name.value == name:
-                return True
-            if isinstance(node, InlineFragmentNode) and visit(node.selection_set):
-                return True
-            if isinstance(node, FragmentSpreadNode) and visit(raw.fragments[node.name.value].selection_set):
-                return True
-        return False
 
-    return any(visit(node.selection_set) for node in raw.field_nodes)
+def _fields(selection: SelectionSetNode | None, fragments: Mapping[str, FragmentDefinitionNode]) -> Iterator[FieldNode]:
+    for node in selection.selections if selection else ():
+        if isinstance(node, FieldNode):
+            yield node
+        elif isinstance(node, InlineFragmentNode):
+            yield from _fields(node.selection_set, fragments)
+        elif isinstance(node, FragmentSpreadNode):
+            yield from _fields(fragments[node.name.value].selection_set, fragments)

@@ -158,9 +158,9 @@ class Queries:
     ) -> IncrementalPage[ProjectRow]:
         wanted = filter.to_domain() if filter else repository.ProjectFilter()
         offset, limit = window(page, size)
-        async with info.context.reads.session() as session:
-            mark = await next_updated_after(session) if selects(info, "nextUpdatedAfter") else None
-            items = list(await repository.page(session, wanted, order_by, offset, limit))
+        mark = await next_updated_after(info.context.reads) if selects(info, "nextUpdatedAfter") else None
+        async with info.context.reads.light() as connection:
+            items = list(await repository.page(connection, wanted, order_by, offset, limit))
 
         async def count() -> int:
             async with info.context.reads.session() as session:

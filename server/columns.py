@@ -8,7 +8,19 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, ColumnElement, DateTime, Enum, Numeric, any_, func, literal, text
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    ColumnElement,
+    DateTime,
+    Enum,
+    Numeric,
+    any_,
+    bindparam,
+    func,
+    literal,
+    text,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
 from server.ids import new_id
@@ -54,6 +66,11 @@ class Versioned:
 def is_any(column: InstrumentedAttribute[Any], values: Collection[Any]) -> ColumnElement[bool]:
     """`column = ANY($1)`: one parameter and one statement text whatever the number of values, unlike IN."""
     return column == any_(literal(list(values), ARRAY(column.type)))
+
+
+def is_any_of(column: InstrumentedAttribute[Any], name: str) -> ColumnElement[bool]:
+    """`is_any` for a statement that is compiled once: the values come with the parameter of that name."""
+    return column == any_(bindparam(name, type_=ARRAY(column.type)))
 
 
 def eager() -> dict[str, Any]:

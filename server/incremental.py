@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.database import Reads
 
 # `updated_at` is the start of the transaction that wrote, so a row may appear with a time that has already passed.
 # The oldest transaction still open bounds how far back that can be; this must run before the rows are read.
@@ -15,7 +16,8 @@ _OLDEST_OPEN = text(
 )
 
 
-async def next_updated_after(session: AsyncSession) -> datetime:
+async def next_updated_after(reads: Reads) -> datetime:
     """Never later than the start of the oldest write still open."""
-    mark: datetime = (await session.execute(_OLDEST_OPEN)).scalar_one()
+    async with reads.session() as session:
+        mark: datetime = (await session.execute(_OLDEST_OPEN)).scalar_one()
     return mark

@@ -23,6 +23,7 @@ from server.actor import Actor
 from server.database import Database, create_engine
 from server.embedded import EmbeddedPostgres, EmbeddedValkey
 from server.events import Bus
+from server.light_rows import statement_listeners
 from server.migrate import migrate
 from server.queue import Queue
 from server.settings import Settings, read_settings
@@ -194,7 +195,9 @@ def statements(engine: AsyncEngine) -> Iterator[Statements]:
         seen.texts.append(statement)
 
     event.listen(engine.sync_engine, "before_cursor_execute", record)
+    statement_listeners.append(seen.texts.append)
     yield seen
+    statement_listeners.remove(seen.texts.append)
     event.remove(engine.sync_engine, "before_cursor_execute", record)
 
 

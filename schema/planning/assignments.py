@@ -93,8 +93,8 @@ class Queries:
     ) -> IncrementalPage[AssignmentRow]:
         wanted = filter.to_domain() if filter else repository.AssignmentFilter()
         offset, limit = window(page, size)
+        mark = await next_updated_after(info.context.reads) if selects(info, "nextUpdatedAfter") else None
         async with info.context.reads.session() as session:
-            mark = await next_updated_after(session) if selects(info, "nextUpdatedAfter") else None
             items = list(await repository.page(session, wanted, order_by, offset, limit))
 
         async def count() -> int:

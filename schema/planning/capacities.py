@@ -92,8 +92,8 @@ class Queries:
     ) -> IncrementalPage[CapacityRow]:
         wanted, caller = filter.to_domain() if filter else repository.CapacityFilter(), info.context.signed_in
         offset, limit = window(page, size)
+        mark = await next_updated_after(info.context.reads) if selects(info, "nextUpdatedAfter") else None
         async with info.context.reads.session() as session:
-            mark = await next_updated_after(session) if selects(info, "nextUpdatedAfter") else None
             items = list(await repository.page(session, wanted, caller, order_by, offset, limit))
 
         async def count() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
@@ -13,7 +13,7 @@ from execution import Loader, loader_field
 from schema.context import Context, Info
 from schema.enums import described
 from schema.errors import shown
-from schema.pages import Page, PageNumber, PageSize, window
+from schema.pages import Page, PageNumber, PageSize, selected, window
 from schema.permissions import is_self, query
 from schema.refs import CellRef, UserRef
 from schema.scalars import Month
@@ -89,7 +89,7 @@ class PlanningMonth:
         if shown_lines is None:
             loaders = info.context.loaders
             lines = await loaders.capacity_lines.load((parent.user_id, parent.month, parent.override))
-            projects = await loaders.project.load_many([cell.project_id for cell in parent.cells])
+            projects: list[Any] = await loaders.project.load_all([cell.project_id for cell in parent.cells])
             names = {row.id: row.name for row in projects if row is not None}
             shown_lines = grid.explanation(parent, lines, names)
         actor = info.context.signed_in
@@ -161,6 +161,13 @@ def as_filter(filter: PlanningFilter | None) -> repository.PlanningFilter:
     return filter.to_domain() if filter else repository.PlanningFilter()
 
 
+AT_A_GLANCE = frozenset(
+    "__typename id month capacity load availability utilisation overallocated cells".split()  # noqa: SIM905
+)
+CELLS_AT_A_GLANCE = frozenset({"__typename", "id", "days", "user", "project"})
+"""what is answered without the columns of everything else; tests/planning/test_grid.py compares the answers"""
+
+
 @strawberry.type
 class Queries:
     @query(
@@ -179,7 +186,11 @@ class Queries:
         wanted = as_filter(filter)
         offset, limit = window(page, size)
         reads = info.context.reads
-        items = await grid.page(reads, wanted, first, last, offset, limit)
+        is_glance = (
+            selected(info, "items", "months") <= AT_A_GLANCE
+            and selected(info, "items", "months", "cells") <= CELLS_AT_A_GLANCE
+        )
+        items = await (grid.glance if is_glance else grid.page)(reads, wanted, first, last, offset, limit)
         return PlanningPage(
             items=shown(items), page=page, size=size, count=lambda: grid.count(reads, wanted, first, last)
         )

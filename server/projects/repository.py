@@ -12,7 +12,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.columns import is_any
+from server.columns import is_any, is_any_of
+from server.light_rows import Light, LightConnection, light
 from server.projects.models import ProjectRow, ProjectStatus
 from server.search import contains, storable
 
@@ -45,6 +46,15 @@ _ORDERS: dict[ProjectOrder, tuple[Any, ...]] = {
 }
 
 
+_COLUMNS, ProjectLight = light(ProjectRow)
+_BY_IDS = Light(select(*_COLUMNS).where(is_any_of(ProjectRow.id, "ids")), ProjectLight)
+
+
+async def light_by_ids(connection: LightConnection, ids: Sequence[UUID]) -> Sequence[ProjectRow]:
+    """As `by_ids`."""
+    return await _BY_IDS.rows(connection, ids=ids)
+
+
 async def by_ids(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[ProjectRow]:
     """Deleted ones too: what once pointed to a project still does."""
     return (await session.scalars(select(ProjectRow).where(is_any(ProjectRow.id, ids)))).all()
@@ -68,12 +78,12 @@ async def by_code(session: AsyncSession, code: str) -> ProjectRow | None:
 
 
 async def page(
-    session: AsyncSession, wanted: ProjectFilter, order: ProjectOrder, offset: int, limit: int
+    connection: LightConnection, wanted: ProjectFilter, order: ProjectOrder, offset: int, limit: int
 ) -> Sequence[ProjectRow]:
     if wanted.updated_after is not None:
         order = ProjectOrder.UPDATED_AT  # an incremental read that stops half-way must be able to go on
-    statement = _where(select(ProjectRow), wanted).order_by(*_ORDERS[order]).offset(offset).limit(limit)
-    return (await session.scalars(statement)).all()
+    statement = _where(select(*_COLUMNS), wanted).order_by(*_ORDERS[order]).offset(offset).limit(limit)
+    return await connection.rows(statement, ProjectLight)
 
 
 async def count(session: AsyncSession, wanted: ProjectFilter) -> int:

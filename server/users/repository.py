@@ -12,7 +12,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.columns import is_any
+from server.columns import is_any, is_any_of
+from server.light_rows import Light, LightConnection, light
 from server.search import contains
 from server.users.models import BusinessUnitRow, UserRow, UserStatus
 
@@ -61,6 +62,20 @@ _UNIT_ORDERS: dict[BusinessUnitOrder, tuple[Any, ...]] = {
 _HOLDS_ONE_OF = text("EXISTS (SELECT FROM user_roles WHERE user_id = users.id AND role_id = ANY(:role_ids))")
 
 
+_COLUMNS, UserLight = light(UserRow, without=["password_hash"])
+_BY_IDS = Light(select(*_COLUMNS).where(is_any_of(UserRow.id, "ids")), UserLight)
+_UNIT_COLUMNS, UnitLight = light(BusinessUnitRow)
+_UNITS_BY_IDS = Light(select(*_UNIT_COLUMNS).where(is_any_of(BusinessUnitRow.id, "ids")), UnitLight)
+
+
+async def light_by_ids(connection: LightConnection, ids: Sequence[UUID]) -> Sequence[UserRow]:
+    return await _BY_IDS.rows(connection, ids=ids)
+
+
+async def light_units_by_ids(connection: LightConnection, ids: Sequence[UUID]) -> Sequence[BusinessUnitRow]:
+    return await _UNITS_BY_IDS.rows(connection, ids=ids)
+
+
 async def by_ids(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[UserRow]:
     return (await session.scalars(select(UserRow).where(is_any(UserRow.id, ids)))).all()
 
@@ -72,12 +87,12 @@ async def by_id_for_update(session: AsyncSession, user_id: UUID) -> UserRow | No
 
 
 async def page(
-    session: AsyncSession, wanted: UserFilter, order: UserOrder, offset: int, limit: int
+    connection: LightConnection, wanted: UserFilter, order: UserOrder, offset: int, limit: int
 ) -> Sequence[UserRow]:
     if wanted.updated_after is not None:
         order = UserOrder.UPDATED_AT  # an incremental read that stops half-way must be able to go on
-    statement = _where(select(UserRow), wanted).order_by(*_ORDERS[order]).offset(offset).limit(limit)
-    return (await session.scalars(statement)).all()
+    statement = _where(select(*_COLUMNS), wanted).order_by(*_ORDERS[order]).offset(offset).limit(limit)
+    return await connection.rows(statement, UserLight)
 
 
 async def count(session: AsyncSession, wanted: UserFilter) -> int:

@@ -420,7 +420,7 @@ async def test_loaders_group_assignments_by_person_and_by_project(planned, make,
     row = await make.assignment(user, project, end_date=date(2026, 3, 31))
     loaders = Loaders(database.reads)
     spring = Period(date(2026, 4, 1), None)
-    of_users = await loaders.assignments_of_user(Period()).load_many([user.id, idle.id])
+    of_users = await loaders.assignments_of_user(Period()).load_all([user.id, idle.id])
     assert [[each.id for each in rows] for rows in of_users] == [[row.id], []]
     assert [each.id for each in await loaders.assignments_of_project(Period()).load(project.id)] == [row.id]
     assert await loaders.assignments_of_user(spring).load(user.id) == []

@@ -386,3 +386,53 @@ async def test_load_is_the_sum_of_the_cells_days_and_availability_the_rest(graph
     assert {c["days"] for c in month["cells"]} == {
         f"{e if s is None else s:.2f}" for s, e, a in cells if s is not None or e or a is not None
     }
+
+
+GLANCE = """
+query ($from: Month!, $to: Month!, $full: Boolean!) {
+  planning(from: $from, to: $to) {
+    items {
+      user { id email lastName }
+      months {
+        __typename id month capacity load availability utilisation overallocated
+        cells { __typename id days project { id code } user { id } }
+        ...Full
+      }
+    }
+  }
+}
+fragment Full on PlanningMonth { tentative @include(if: $full) }
+"""
+
+
+async def test_figures_at_a_glance_are_those_of_the_whole_picture(graphql, make, statements):
+    """A document that asks for nothing else reads fewer columns, which must not be seen."""
+    both, bridge, tunnel = await make.user(), await make.project(), await make.project()
+    idle, unplanned = await make.user(), await make.user()
+    await make.capacity(both, JANUARY, "20.00", override=Decimal("8.50"))
+    await make.capacity(both, FEBRUARY, "0.00")
+    await make.capacity(idle, JANUARY, "19.00")
+    await make.cell(both, bridge, JANUARY, stated="12.50", expected="10.00")
+    await make.cell(both, tunnel, JANUARY, expected="10.25", actual="3.00")
+    await make.cell(both, tunnel, FEBRUARY, stated="0.00", expected="4.00")
+    await make.cell(unplanned, bridge, MARCH, stated="1.00")
+    await make.cell(unplanned, tunnel, MARCH, expected="0.00")
+    whole = GLANCE.replace("tentative @include(if: $full)", "closed tentative")
+    whole = whole.replace(", $full: Boolean!", "")
+    expected = (await graphql(READER, whole, **{"from": "2026-01", "to": "2026-03"}))["planning"]["items"]
+    for row in expected:
+        for month in row["months"]:
+            del month["closed"], month["tentative"]
+    statements.clear()
+    glance = GLANCE.replace("...Full", "").partition("fragment")[0].replace(", $full: Boolean!", "")
+    assert (await graphql(READER, glance, **{"from": "2026-01", "to": "2026-03"}))["planning"]["items"] == expected
+    assert not any("tentative" in statement for statement in statements.texts)
+    [january] = [row["months"][0] for row in expected if row["user"]["id"] == str(both.id)]
+    assert (january["capacity"], january["load"], len(january["cells"])) == ("8.50", "22.75", 2)
+
+
+async def test_a_condition_on_a_fragment_decides_what_is_read(graphql, make):
+    user = await make.user()
+    await make.capacity(user, JANUARY, "20.00", tentative=Decimal("1.50"))
+    [row] = (await graphql(READER, GLANCE, **{"from": "2026-01", "to": "2026-01", "full": True}))["planning"]["items"]
+    assert row["months"][0]["tentative"] == "1.50"

@@ -220,14 +220,14 @@ async def test_the_months_of_people_and_of_projects_are_loaded_together(database
     await make.cell(users[0], projects[0], JANUARY, expected="4.00", actual="3.00")
     loaders = Loaders(database.reads)
     statements.clear()
-    of_users = await loaders.user_months(JANUARY, MARCH).load_many([user.id for user in users])
+    of_users = await loaders.user_months(JANUARY, MARCH).load_all([user.id for user in users])
     assert [(m.month, str(m.capacity), str(m.load)) for m in of_users[0]] == [
         (JANUARY, "20.00", "4.00"),
         (FEBRUARY, "0.00", "2.50"),
         (MARCH, "0.00", "0.00"),
     ]
     assert len(statements) == 2
-    busy, idle = await loaders.project_months(JANUARY, MARCH).load_many([project.id for project in projects])
+    busy, idle = await loaders.project_months(JANUARY, MARCH).load_all([project.id for project in projects])
     assert [(m.month, str(m.load), str(m.expected), str(m.stated), str(m.actual)) for m in busy] == [
         (JANUARY, "4.00", "4.00", "None", "3.00"),
         (FEBRUARY, "7.50", "3.00", "7.50", "None"),

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, exists, func, or_, select
+from sqlalchemy import Select, and_, bindparam, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.columns import is_any
+from server.columns import is_any, is_any_of
+from server.light_rows import Light, LightConnection, light
 from server.planning.models import AssignmentRow, ContractRow
 from server.projects.models import ProjectRow
 from server.users.models import UserRow
@@ -49,7 +51,7 @@ class AssignmentFilter:
     updated_after: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Period:
     """What a nested list may ask for: assignments that reach into these days."""
 
@@ -81,17 +83,34 @@ async def has_contract(session: AsyncSession, user_id: UUID, first: date, last: 
     return bool((await session.scalars(select(exists().where(ContractRow.user_id == user_id, within)))).one())
 
 
-async def of_users(session: AsyncSession, ids: Sequence[UUID], *, period: Period) -> Sequence[AssignmentRow]:
-    return (await session.scalars(_within(period).where(is_any(_A.user_id, ids)))).all()
+_COLUMNS, AssignmentLight = light(_A)
 
 
-async def of_projects(session: AsyncSession, ids: Sequence[UUID], *, period: Period) -> Sequence[AssignmentRow]:
-    return (await session.scalars(_within(period).where(is_any(_A.project_id, ids)))).all()
+@cache
+def _of(column: Any, has_start: bool, has_end: bool) -> Light[AssignmentRow]:
+    """By one of its ends; compiled once for each way to bound the period."""
+    conditions = [is_any_of(column, "ids"), _A.deleted_at.is_(None)]
+    if has_start:
+        conditions.append(_A.end_date >= bindparam("active_from"))
+    if has_end:
+        conditions.append(_A.start_date <= bindparam("active_to"))
+    return Light(select(*_COLUMNS).where(*conditions).order_by(_A.start_date, _A.id), AssignmentLight)
 
 
-def _within(period: Period) -> Select[Any]:
-    wanted = AssignmentFilter(active_from=period.active_from, active_to=period.active_to)
-    return _where(select(_A), wanted).order_by(_A.start_date, _A.id)
+async def of_users(connection: LightConnection, ids: Sequence[UUID], *, period: Period) -> Sequence[AssignmentRow]:
+    return await _within(connection, _A.user_id, ids, period)
+
+
+async def of_projects(connection: LightConnection, ids: Sequence[UUID], *, period: Period) -> Sequence[AssignmentRow]:
+    return await _within(connection, _A.project_id, ids, period)
+
+
+async def _within(
+    connection: LightConnection, column: Any, ids: Sequence[UUID], period: Period
+) -> Sequence[AssignmentRow]:
+    bounds = {name: day for name, day in vars(period).items() if day is not None}
+    query = _of(column, "active_from" in bounds, "active_to" in bounds)
+    return await query.rows(connection, ids=ids, **bounds)
 
 
 async def page(

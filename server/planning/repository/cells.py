@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, literal, or_, select, text
@@ -46,6 +46,31 @@ class CellRow:
     @property
     def source(self) -> CellSource:
         return self.stated_source or CellSource.ASSIGNMENT
+
+
+class _CellColumns(NamedTuple):
+    id: UUID
+    user_id: UUID
+    project_id: UUID
+    month: date
+    expected: Decimal
+    stated: Decimal | None
+    stated_source: CellSource | None
+    actual: Decimal
+    late_actual: bool
+    recomputing: bool
+    version: int
+    updated_at: datetime
+
+
+class LightCell(_CellColumns):
+    """A CellRow for readers, who have thousands of them and put nothing into them."""
+
+    __slots__ = ()
+    user_row = None
+    project_row = None
+    days = CellRow.days
+    source = CellRow.source
 
 
 class ForecastOrder(StrEnum):

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import NamedTuple
 
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.light_rows import Source, read
 from server.planning.models import CompanySettingsRow
+
+_NOTHING = "The company has no settings yet: run `plancharge migrate`."
 
 
 async def current(session: AsyncSession) -> CompanySettingsRow:
     statement = select(CompanySettingsRow).execution_options(populate_existing=True)
     row = (await session.scalars(statement)).one_or_none()
     if row is None:
-        raise RuntimeError("The company has no settings yet: run `plancharge migrate`.")
+        raise RuntimeError(_NOTHING)
     return row
+
+
+class Horizon(NamedTuple):
+    """First and last month of the plan."""
+
+    first: date
+    last: date
+
+
+async def horizon(source: Source) -> Horizon:
+    statement = select(CompanySettingsRow.horizon_start, CompanySettingsRow.horizon_end)
+    found = await read(source, statement, Horizon)
+    if not found:
+        raise RuntimeError(_NOTHING)
+    return found[0]
 
 
 async def locked(session: AsyncSession) -> CompanySettingsRow:

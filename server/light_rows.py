@@ -1,0 +1,135 @@
+"""Hot reads without the ORM: SQLAlchemy compiles the statement, the driver's records become small named tuples.
+
+Making mapped objects takes longer than everything else about a page of a few hundred rows, and of the rest half goes
+into making decimals, dates and moments that are only printed again. So the rows are named tuples, in which those three
+come as PostgreSQL's own exact text; the scalars of schema/ print it. Ids are UUIDs. Enums come as their texts, which
+their members equal. What is read here is never changed through a session.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from time import perf_counter
+from typing import Any, Generic, TypeVar, cast
+
+import asyncpg  # type: ignore[import-untyped]
+from sqlalchemy import CompoundSelect, Date, DateTime, Numeric, Select, Text
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.util import LRUCache, greenlet_spawn
+
+from server.observability import STATEMENT_SECONDS, STATEMENTS
+
+R = TypeVar("R")
+Row = TypeVar("Row", bound=DeclarativeBase)
+Statement = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
+Make = Callable[[Any], Any]
+"""record -> row"""
+
+statement_listeners: list[Callable[[str], None]] = []
+"""are told each statement that is run here, which SQLAlchemy's events do not see"""
+
+_DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
+_COMPILED: LRUCache[Any, Any] = LRUCache(500)
+
+
+def light(row: type[Row], *, without: Sequence[str] = ()) -> tuple[list[Any], type[Row]]:
+    """The columns of a mapped class, and a named tuple with its attributes to read them into.
+
+    For GraphQL it is what the mapped class is, and so it is typed as that; it has no session and cannot be changed.
+    """
+    names = [name for name in row.__mapper__.columns.keys() if name not in without]  # noqa: SIM118 — no dict
+    kind = namedtuple(row.__name__, names)  # type: ignore[misc]
+    return [_printed(getattr(row, name)).label(name) for name in names], cast("type[Row]", kind)
+
+
+def _printed(column: Any) -> Any:
+    return sql_cast(column, Text) if isinstance(column.type, Date | DateTime | Numeric) else column
+
+
+class Light(Generic[R]):
+    """A statement that is compiled once; its values are the bound parameters that it names."""
+
+    def __init__(self, statement: Statement, row: type[R]) -> None:
+        self.compiled = statement.compile(dialect=_DIALECT)
+        self.make = _make(row)
+
+    async def rows(self, connection: LightConnection, **values: Any) -> list[R]:
+        return await connection.run(self.compiled, self.compiled.construct_params(values), self.make)
+
+
+class LightConnection:
+    """A connection of the pool in AUTOCOMMIT: one round trip per statement."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+        self.failed = False
+        """Nobody knows what the driver still waits for then, and the next user of it would be told."""
+
+    async def rows(self, statement: Statement, row: type[R]) -> list[R]:
+        """What a statement finds that is put together anew each time."""
+        compiled, extracted, _, _ = statement._compile_w_cache(_DIALECT, compiled_cache=_COMPILED, column_keys=[])
+        assert isinstance(compiled, SQLCompiler)
+        return await self.run(compiled, compiled.construct_params(extracted_parameters=extracted), _make(row))
+
+    async def run(self, compiled: SQLCompiler, values: Any, make: Make) -> list[Any]:
+        for listener in statement_listeners:
+            listener(compiled.string)
+        processors: Any = compiled._bind_processors
+        arguments = [
+            processors[name](values[name]) if name in processors else values[name]
+            for name in compiled.positiontup or ()
+        ]
+        try:
+            self.failed = True
+            started = perf_counter()
+            records = await self._driver.fetch(compiled.string, *arguments)
+            STATEMENTS.labels("SELECT").inc()
+            STATEMENT_SECONDS.labels("SELECT").observe(perf_counter() - started)
+            self.failed = False
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            away = self._driver.is_closed()
+            self.failed = away or not isinstance(error, asyncpg.PostgresError)  # else it refused, and is as it was
+            raise OperationalError(compiled.string, None, error, connection_invalidated=away) from error
+        return list(map(make, records))
+
+
+def _make(row: type[R]) -> Make:
+    return partial(tuple.__new__, cast("Any", row))
+
+
+Source = AsyncSession | LightConnection
+"""what a sentence reads from that writers ask within their transaction, too"""
+
+
+async def read(source: Source, statement: Statement, row: type[R]) -> list[R]:
+    if isinstance(source, LightConnection):
+        return await source.rows(statement, row)
+    return list(map(_make(row), await source.execute(statement)))
+
+
+@asynccontextmanager
+async def light_connection(engine: AsyncEngine) -> AsyncIterator[LightConnection]:
+    """Of the engine's own pool, so that there is one bound on connections."""
+    dbapi: Any = engine.dialect.loaded_dbapi
+    try:
+        held = await engine.raw_connection()
+    except dbapi.Error as error:  # as it is: of a raw connection SQLAlchemy translates none
+        raise OperationalError("connect", None, error) from error
+    connection = LightConnection(held.driver_connection)
+    try:
+        yield connection
+    finally:
+        if connection.failed:
+            # In a greenlet SQLAlchemy closes it in good order: cut off, it would leave PostgreSQL at the statement of
+            # a client that has left.
+            await greenlet_spawn(held.invalidate)
+        else:
+            await greenlet_spawn(held.close)
