@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     CheckConstraint,
     Date,
     DateTime,
@@ -194,6 +195,7 @@ class AssignmentRow(Timestamps, Versioned, Base):
         Index("ix_assignments_user_id_start_date", "user_id", "start_date"),
         Index("ix_assignments_project_id_start_date", "project_id", "start_date"),
         Index("ix_assignments_end_date_start_date", "end_date", "start_date"),
+        Index("ix_assignments_start_date_id", "start_date", "id"),
     )
 
     id: Mapped[Id]
@@ -223,7 +225,7 @@ class ForecastRow(Base):
         CheckConstraint("(stated IS NULL) = (source IS NULL)", name="stated_has_a_source"),
         CheckConstraint("source <> 'ASSIGNMENT'", name="assignments_state_nothing"),
         Index("ix_forecasts_project_id_month", "project_id", "month"),
-        Index("ix_forecasts_month", "month"),
+        Index("ix_forecasts_month_user_id_project_id", "month", "user_id", "project_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -331,3 +333,17 @@ class CalendarDayRow(Base):
     day: Mapped[date] = mapped_column(Date, primary_key=True)
     worked: Mapped[bool] = mapped_column()
     label: Mapped[str] = mapped_column(Text)
+
+
+class PlanMarkRow(Base):
+    """The last transaction of one connection that wrote what the plan is read from; triggers keep it.
+
+    A row per connection (PostgreSQL's process id), since one has one transaction at a time: nobody waits for it.
+    """
+
+    __tablename__ = "plan_marks"
+
+    backend: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    transaction: Mapped[int] = mapped_column(BigInteger)
+    server_started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    """tells marks that a restored dump brought from those of this server"""
