@@ -6,20 +6,26 @@ import importlib
 from typing import Any
 
 import strawberry
-from graphql import GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema, Undefined
+from graphql import GraphQLError, GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema, Undefined
 from graphql.execution import Executor
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 from strawberry.types import ExecutionContext
+from strawberry.types.execution import PreExecutionError
 
 from execution import CompiledExecutor
+from schema.deadline import Deadline
 from schema.errors import MaskUnexpected, masked
+from schema.hooks import HooksRunner
 from schema.introspection import GuardIntrospection
 from schema.limits.documents import Documents
 from schema.limits.extension import Limits
 from schema.metrics import OperationMetrics
 from schema.operations import OneOperation
+from schema.response_cache import ResponseCache
 from schema.scalars import SCALARS
+from server.errors import TimedOut
 
 MODULES = (
     "schema.users",
@@ -54,10 +60,27 @@ ROOTS = {
 
 class Schema(strawberry.Schema):
     def process_errors(self, errors: list[Any], execution_context: ExecutionContext | None = None) -> None:
-        """Masks what the parser raises, which is outside MaskUnexpected's hooks; what is expected is not logged."""
-        if execution_context is not None and execution_context.graphql_document is None:
+        """Masks what the parser and the deadline raise, outside of MaskUnexpected's hooks."""
+        if execution_context is not None:
+            unparsed = execution_context.graphql_document is None
             request_id = getattr(execution_context.context, "request_id", None)
-            errors[:] = [masked(error, request_id) for error in errors]
+            errors[:] = [
+                masked(error, request_id) if unparsed or isinstance(error.original_error, TimedOut) else error
+                for error in errors
+            ]
+
+    def create_extensions_runner(
+        self, execution_context: ExecutionContext, extensions: list[SchemaExtension]
+    ) -> HooksRunner:
+        return HooksRunner(execution_context, extensions)
+
+    async def _prepare_operation_async(self, context: Any, extensions_runner: Any) -> PreExecutionError | None:
+        """Limits parses, and refuses, in `on_parse`: Strawberry would parse what is wrong once more."""
+        try:
+            return await super()._prepare_operation_async(context, extensions_runner)
+        except GraphQLError as error:
+            context.pre_execution_errors = [error]
+            return PreExecutionError(data=None, errors=[error])
 
 
 def build_schema(executor: type[Executor[Any]] | None = CompiledExecutor) -> Schema:
@@ -77,7 +100,15 @@ def build_schema(executor: type[Executor[Any]] | None = CompiledExecutor) -> Sch
         subscription=root("Subscription", "Subscriptions"),
         config=StrawberryConfig(scalar_map=SCALARS),
         execution_context_class=executor,
-        extensions=[OperationMetrics, MaskUnexpected, lambda: Limits(documents), OneOperation, GuardIntrospection],
+        extensions=[
+            OperationMetrics,
+            MaskUnexpected,
+            lambda: Limits(documents),
+            OneOperation,
+            GuardIntrospection,
+            Deadline,
+            ResponseCache,
+        ],
     )
     _drop_null_defaults(schema._schema)
     return schema

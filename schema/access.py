@@ -16,6 +16,7 @@ from schema.idempotency import Idempotent
 from schema.pages import Page, PageNumber, PageSize, window
 from schema.permissions import mutation, public, query, signed_in
 from schema.refs import UserRef
+from schema.writes import Writes
 from server.access import service as access
 from server.access.models import ApiTokenRow
 from server.access.repository import ApiTokenOrder
@@ -226,7 +227,7 @@ class Queries:
 class Mutations:
     @strawberry.mutation(
         description="Sign in. Wrong credentials are an UNAUTHENTICATED error, too many tries a RATE_LIMITED one.",
-        extensions=[public(), ProblemsAsData()],
+        extensions=[public(), ProblemsAsData(), Writes(again=False)],
     )
     async def login(self, info: Info, input: LoginInput) -> LoginPayload:
         context = info.context
@@ -235,7 +236,7 @@ class Mutations:
 
     @strawberry.mutation(
         description="Exchange a refresh token for new tokens; the old one has then been used up.",
-        extensions=[public(), ProblemsAsData()],
+        extensions=[public(), ProblemsAsData(), Writes(again=False)],
     )
     async def refresh(self, info: Info, input: RefreshInput) -> RefreshPayload:
         context = info.context
@@ -244,7 +245,7 @@ class Mutations:
 
     @strawberry.mutation(
         description="End a session: its tokens stop working within 5 seconds everywhere.",
-        extensions=[public(), ProblemsAsData()],
+        extensions=[public(), ProblemsAsData(), Writes(again=False)],
     )
     async def logout(self, info: Info, input: LogoutInput) -> LogoutPayload:
         context = info.context
@@ -256,7 +257,7 @@ class Mutations:
 
     @strawberry.mutation(
         description="Set the password by which an invited person signs in from now on.",
-        extensions=[public(), ProblemsAsData()],
+        extensions=[public(), ProblemsAsData(), Writes(again=False)],
     )
     async def invitation_accept(self, info: Info, input: InvitationAcceptInput) -> InvitationAcceptPayload:
         context = info.context
@@ -267,7 +268,7 @@ class Mutations:
 
     @strawberry.mutation(
         description="Change your own password; all your other sessions end.",
-        extensions=[signed_in(), ProblemsAsData()],
+        extensions=[signed_in(), ProblemsAsData(), Writes(again=False)],
     )
     async def password_change(self, info: Info, input: PasswordChangeInput) -> PasswordChangePayload:
         context = info.context

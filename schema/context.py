@@ -11,6 +11,7 @@ import strawberry
 from starlette.datastructures import MutableHeaders
 
 from schema.idempotency import joined, joining
+from schema.kept_responses import KeptResponses
 from schema.loaders import Loaders
 from schema.persisted import PersistedDocuments
 from server.actor import Actor, Origin
@@ -36,6 +37,8 @@ class Context:
     connection_params: dict[str, Any] | None = None
     rate_limit: RateLimit | None = None
     documents: PersistedDocuments | None = None
+    kept_responses: KeptResponses | None = None
+    """None where answers are not kept: over WebSocket, and where the setting turns it off"""
     headers: MutableHeaders | None = None
     """of the answer; None over WebSocket, which has none"""
     idempotency_key: str | None = None

@@ -16,7 +16,7 @@ from strawberry.types.field import StrawberryField
 
 from server import errors
 from server.errors import Failure, Refused
-from server.problems import DATABASE_AWAY, is_database_away
+from server.problems import failure_of
 
 log = structlog.get_logger(__name__)
 
@@ -122,9 +122,9 @@ def masked(error: GraphQLError, request_id: str | None) -> GraphQLError:
         members = cause.extensions
     elif isinstance(cause, Refused):
         members = cause.problems[0].members()
-    elif is_database_away(cause):
-        log.warning("database_away", error=type(cause).__name__)
-        message, members = str(DATABASE_AWAY), DATABASE_AWAY.extensions
+    elif failure := failure_of(cause):
+        log.warning("database_failed", code=failure.code, error=type(cause).__name__)
+        message, members = str(failure), failure.extensions
     elif isinstance(cause, InvalidOperationTypeError):
         message = "This kind of operation cannot be run over this transport."
         members = errors.BadRequest(message).extensions

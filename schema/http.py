@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -26,20 +26,27 @@ from strawberry.subscriptions import (
 from strawberry.types import ExecutionResult
 
 from schema.context import Context
+from schema.deadline import TimeLimit
+from schema.leaving import UntilClientLeaves
 from schema.persisted import NewDocument, PersistedDocuments, PersistedQueryNotFound
+from schema.response_cache import revalidated
 from schema.sockets import SocketAdapter, SocketHandler, sign_in
+from schema.streams import from_first, refused_with
 from server import graphiql
 from server.authentication import origin_of
-from server.errors import BadRequest, Failure, Problem, Throttled, TooCostly
+from server.errors import BadRequest, Failure, Problem, Throttled, TimedOut, TooCostly, Unavailable
 from server.observability import SOCKETS
 from server.settings import Settings
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
 INIT_TIMEOUT = timedelta(seconds=10)
+SPARE_SECONDS = 1
+"""beyond the deadline of the operation, for what comes before it: the body may arrive slowly, the sign-in may wait"""
 MOST_OPERATIONS = 100
 """that one socket runs at a time"""
 LIMITS = {TooCostly.code, Throttled.code}
+PASSING = {Unavailable.status, TimedOut.status}
 PREFLIGHTED = {"graphql-require-preflight", "apollo-require-preflight", "x-apollo-operation-name"}
 
 
@@ -99,7 +106,8 @@ class GraphQLView(GraphQL[Context, None]):
         if request.method != "POST" and not (request.method == "GET" and request.url.query):
             return _refusal(request, _not_allowed("Send operations by POST; a browser gets GraphiQL here by GET."))
         try:
-            return await self.run(request)
+            with TimeLimit(self.settings.request_seconds + SPARE_SECONDS, "The request or its sign-in took too long."):
+                return revalidated(request, await self.run(request))
         except _MutationByGet:
             return _refusal(
                 request, _not_allowed("Send mutations by POST: by GET, only queries are run."), allow="POST"
@@ -125,7 +133,9 @@ class GraphQLView(GraphQL[Context, None]):
                 wanted = "a string" if kinds is str else "an object"
                 raise HTTPException(400, f"`{name}` must be {wanted}.")
         query, new_document = await _documents(request).find(data.get("query"), data.get("extensions"))
-        transport = self._get_stream_transport_from_headers(request.headers)
+        accepted = request.headers.get("accept") or ""
+        is_plain = "text/event-stream" not in accepted and "multipart" not in accepted
+        transport = None if is_plain else self._get_stream_transport_from_headers(request.headers)
         return RequestData(
             query=query,
             new_document=new_document,
@@ -151,6 +161,33 @@ class GraphQLView(GraphQL[Context, None]):
                 "By GET, name a persisted query by its hash, or send the header GraphQL-Require-Preflight."
             )
         return data
+
+    async def execute_operation(
+        self,
+        request: Request,
+        request_adapter: AsyncHTTPRequestAdapter,
+        request_data: GraphQLRequestData | list[GraphQLRequestData],
+        context: Context,
+        root_value: None,
+        sub_response: Response,
+    ) -> Any:
+        """For as long as the client stays. Of a stream the first result is awaited before a status is sent, so that a
+        refusal can have its own: each of our subscriptions begins with one."""
+        with UntilClientLeaves(request):
+            result = await super().execute_operation(
+                request, request_adapter, request_data, context, root_value, sub_response
+            )
+            if not isinstance(result, AsyncGenerator):
+                return result
+            first = await anext(result)
+        assert isinstance(request_data, GraphQLRequestData)
+        status = refused_with(first)
+        # GraphQL over SSE has what is wrong with a document told by an event; of anything else it says nothing.
+        if status is None or (status == BadRequest.status and request_data.protocol == "sse"):
+            return from_first(first, result)
+        await result.aclose()
+        sub_response.status_code = status
+        return first
 
     async def execute_single(
         self,
@@ -199,6 +236,7 @@ class GraphQLView(GraphQL[Context, None]):
             assert isinstance(response, Response)
             response.headers.update({"content-type": _media_type(request), "cache-control": "no-store"})
             context.headers = response.headers
+            context.kept_responses = state.kept_responses
             context.idempotency_key = request.headers.get("idempotency-key")
         return context
 
@@ -208,18 +246,23 @@ class GraphQLView(GraphQL[Context, None]):
 
     def create_response(self, response_data: Any, sub_response: Response) -> Response:
         """200, also for `data: null`; but in the specification's own media type a request that could not be executed
-        says so by its status, as it does in its errors, which have no path. A limit does so in both: what stands
-        between us and the client knows what to do with a 429."""
-        status = 200
+        says so by its status, as it does in its errors, which have no path. A limit does so in both, and so does what
+        failed whole for a reason that passes: what stands between us and the client knows what to do with them."""
+        status = sub_response.status_code or 200
         errors = response_data.get("errors") or []
-        if response_data.get("data") is None and errors and not any("path" in error for error in errors):
-            response_data.pop("data", None)
+        if response_data.get("data") is None and errors:
             members = errors[0].get("extensions", {})
             is_limit = members.get("code") in LIMITS
-            if not is_limit:
-                response_data.pop("extensions", None)  # nothing was run that could have a cost
-            if is_limit or sub_response.headers["content-type"].startswith(GRAPHQL_RESPONSE):
-                status = members.get("status", 400)
+            if all(error.get("extensions", {}).get("status") in PASSING for error in errors):
+                status = members["status"]
+            if not any("path" in error for error in errors):
+                response_data.pop("data", None)
+                if not is_limit:
+                    response_data.pop("extensions", None)  # nothing was run that could have a cost
+                if is_limit or sub_response.headers["content-type"].startswith(GRAPHQL_RESPONSE):
+                    status = members.get("status", 400)
+            if "retryAfter" in members:
+                sub_response.headers["retry-after"] = str(members["retryAfter"])
         return Response(orjson.dumps(response_data), status, headers=sub_response.headers)
 
     async def create_streaming_response(

@@ -15,6 +15,7 @@ from schema.context import Context
 from schema.enums import described
 from schema.errors import ProblemsAsData
 from schema.idempotency import KeepsAnswer
+from schema.writes import Writes
 from server.access.permissions import PERMISSION_TEXTS
 from server.actor import Actor, Permission
 from server.errors import Failure, Forbidden, Unauthenticated
@@ -155,7 +156,7 @@ def mutation(permission: Permission, *, description: str, keeps_answer: bool = T
 
     def wrap(resolver: F) -> Any:
         return strawberry.mutation(
-            resolver, description=description, extensions=[*keeping, requires(permission), ProblemsAsData()]
+            resolver, description=description, extensions=[*keeping, requires(permission), ProblemsAsData(), Writes()]
         )
 
     return wrap

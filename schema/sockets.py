@@ -123,7 +123,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                 left = None if caller.expires_at is None else max(0.0, caller.expires_at - time.time())
                 change = None
                 with contextlib.suppress(TimeoutError):
-                    change = await asyncio.wait_for(changes.get(), left)
+                    async with asyncio.timeout(left):  # wait_for of Python 3.11 forgets a cancellation when one comes
+                        change = await changes.get()
                 if isinstance(change, AccessChanged) and change.user_id not in (None, caller.user_id):
                     continue
                 if self.context.authenticator is not None:  # it hears of the change too, perhaps after us

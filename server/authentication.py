@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
@@ -61,6 +62,7 @@ class Authenticator:
         self._settings = settings
         self._clock = clock
         self._cached: OrderedDict[Hashable, tuple[float, _Access]] = OrderedDict()
+        self._verified: OrderedDict[bytes, access_tokens.Claims] = OrderedDict()
 
     async def actor(self, authorization: str | None, origin: Origin) -> Actor | None:
         """The caller of an `Authorization` header; None without one.
@@ -75,7 +77,19 @@ class Authenticator:
             raise Unauthenticated("Send the token as `Authorization: Bearer ...`.")
         if token.startswith(api_tokens.PREFIX):
             return await self._tool(token, origin)
-        return await self._person(access_tokens.read(self._settings, token), origin)
+        return await self._person(self._claims(token), origin)
+
+    def _claims(self, token: str) -> access_tokens.Claims:
+        """Verified once: a token that was good stays good until it expires, whatever else becomes of its session."""
+        key = sha256(token.encode()).digest()
+        known = self._verified.get(key)
+        if known is not None and known.expires_at > time.time():
+            return known
+        claims = access_tokens.read(self._settings, token)
+        self._verified[key] = claims
+        while len(self._verified) > CACHED_CALLERS:
+            self._verified.popitem(last=False)
+        return claims
 
     async def _person(self, claims: access_tokens.Claims, origin: Origin) -> Actor:
         key = (claims.user_id, claims.session_id)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -11,13 +13,18 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import MetaData, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from server.actor import Actor
 from server.events import Event
 from server.ids import new_id
+from server.light_rows import LightConnection, light_connection
 from server.settings import Settings
+
+COMMIT_SECONDS = 2.0
+"""that a COMMIT has left to come to its end when its caller is cancelled"""
 
 CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -52,6 +59,27 @@ def _dumps(value: object) -> str:
     return orjson.dumps(value, default=str).decode()
 
 
+# Behind a pooler in transaction mode each transaction may be on another server connection, so a statement with a name
+# is missing there, or is somebody else's. Unnamed ones are parsed and run before the connection is let go: asyncpg
+# sends no Sync in between. Names that never repeat, which SQLAlchemy advises, need a pooler that follows them
+# (PgBouncer 1.21).
+UNNAMED_STATEMENTS: dict[str, Any] = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": lambda: "",
+}
+
+
+def _connect_arguments(settings: Settings) -> dict[str, Any]:
+    server_settings = {"application_name": "plancharge", "timezone": "UTC"}
+    if settings.database_pooler == "transaction":
+        # PgBouncer refuses the timeouts as parameters of a connection; there the role or the database has them.
+        return {"timeout": 5, "server_settings": server_settings, **UNNAMED_STATEMENTS}
+    server_settings["statement_timeout"] = str(settings.statement_timeout_ms)
+    server_settings["idle_in_transaction_session_timeout"] = "60000"
+    return {"timeout": 5, "server_settings": server_settings}
+
+
 def create_engine(settings: Settings, **options: Any) -> AsyncEngine:
     """The pool of this process. Times out rather than waits for ever: for a connection, a statement or an answer."""
     return create_async_engine(
@@ -64,15 +92,7 @@ def create_engine(settings: Settings, **options: Any) -> AsyncEngine:
         hide_parameters=True,  # they hold names, addresses and hashes, and an unexpected error's text goes into the log
         json_serializer=_dumps,
         json_deserializer=orjson.loads,
-        connect_args={
-            "timeout": 5,
-            "server_settings": {
-                "application_name": "plancharge",
-                "timezone": "UTC",
-                "statement_timeout": str(settings.statement_timeout_ms),
-                "idle_in_transaction_session_timeout": "60000",
-            },
-        },
+        connect_args=_connect_arguments(settings),
         **options,
     )
 
@@ -107,6 +127,14 @@ class Reads:
     async def session(self) -> AsyncIterator[AsyncSession]:
         async with AsyncSession(self._engine, expire_on_commit=False, autoflush=False) as session:
             yield session
+
+    def light(self) -> AbstractAsyncContextManager[LightConnection]:
+        """For hot reads of many rows, which need no session."""
+        return light_connection(self._engine)
+
+
+class CommitLost(DBAPIError):
+    """The connection broke while a COMMIT was under way, so that it may have been kept: never run again by itself."""
 
 
 class Transaction:
@@ -178,13 +206,35 @@ class Transaction:
                 self.session.expunge_all()
                 await self.session.rollback()
                 return
-            await self.session.commit()
+            await self.session.flush()
+            await _to_the_end(self._commit())
         finally:
             await self.session.close()
+
+    async def _commit(self) -> None:
+        try:
+            await self.session.commit()
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            raise CommitLost("COMMIT", None, error.orig or error, connection_invalidated=True) from error
         if self._events:
             await self._publisher.publish(self._events)
         if self._jobs:
             await self._enqueuer.enqueue(self._jobs)
+
+
+async def _to_the_end(commit: Coroutine[Any, Any, None]) -> None:
+    """Also when the caller is cancelled: what is kept is told to those who listen."""
+    work = asyncio.ensure_future(commit)
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        _, unended = await asyncio.wait({work}, timeout=COMMIT_SECONDS)
+        if unended:  # PostgreSQL stands still: nobody knows what will become of it, and its connection is given up
+            work.cancel()
+            await asyncio.wait({work})
+        raise
 
 
 _INSERT_AUDIT = text(

@@ -4,7 +4,7 @@ ExpectedError
 ├── Refused            data of a payload: the client can correct the input and try again
 └── Failure            a top-level error: the call as such cannot be answered
     ├── Unauthenticated 401   Forbidden 403   NotFound 404   BadRequest 400
-    └── Throttled 429         Unavailable 503
+    └── Throttled 429         Unavailable and its TryAgain, OutcomeUnknown 503   TimedOut 504
 """
 
 from __future__ import annotations
@@ -174,3 +174,19 @@ class Throttled(Failure):
 
 class Unavailable(Failure):
     code, title, status = "UNAVAILABLE", "Temporarily unavailable", 503
+
+
+class TryAgain(Unavailable):
+    """The same may work now: nothing was kept."""
+
+    code, title = "TRY_AGAIN", "Others were writing the same"
+
+
+class OutcomeUnknown(Unavailable):
+    """Nobody knows whether it was kept."""
+
+    code, title = "OUTCOME_UNKNOWN", "It may have been kept"
+
+
+class TimedOut(Failure):
+    code, title, status = "TIMED_OUT", "This takes too long", 504

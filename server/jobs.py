@@ -12,8 +12,10 @@ from server.access import service as access
 from server.actor import system_actor
 from server.database import Database
 from server.errors import Refused
+from server.planning.repository import marks
 from server.planning.service import contracts, recompute
 from server.planning.service import settings as company
+from server.retries import retried
 from server.settings import Settings
 from server.sync.models import Provider, SyncTrigger
 from server.sync.providers import Providers
@@ -22,12 +24,14 @@ from server.sync.service import failure_mail, runner, runs
 SYSTEM = system_actor("worker")
 
 
+@retried
 async def recompute_marked(ctx: dict[Any, Any]) -> int:
     """Recomputes the people whose rows a large change only marked; answers how many they were."""
     database: Database = ctx["database"]
     return await recompute.recompute_marked(database, SYSTEM)
 
 
+@retried
 async def daily_upkeep(ctx: dict[Any, Any]) -> None:
     """Moves the plan's horizon forward, marks leavers, and forgets what has expired."""
     database: Database = ctx["database"]
@@ -40,6 +44,7 @@ async def daily_upkeep(ctx: dict[Any, Any]) -> None:
         await access.forget_expired(tx)
         await idempotency.purge(tx)
         await runs.forget_old(tx)
+        await marks.forget_gone(tx.session)
 
 
 async def run_sync(ctx: dict[Any, Any], run_id: str) -> None:
@@ -58,6 +63,7 @@ async def sync_gryzzly(ctx: dict[Any, Any]) -> None:
     await _start_sync(ctx, Provider.GRYZZLY)
 
 
+@retried
 async def _start_sync(ctx: dict[Any, Any], provider: Provider) -> None:
     """Nothing happens while a sync of this provider is under way, or without a key for it."""
     database: Database = ctx["database"]
@@ -68,6 +74,7 @@ async def _start_sync(ctx: dict[Any, Any], provider: Provider) -> None:
             await runs.start(tx, settings, provider, today, SyncTrigger.SCHEDULE)
 
 
+@retried
 async def sync_upkeep(ctx: dict[Any, Any]) -> None:
     """Loses runs that nobody works on, picks up those whose job was lost, and tells the admins of failures."""
     database: Database = ctx["database"]

@@ -8,13 +8,13 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.errors import Problem
 from server.observability import HTTP_REQUESTS, HTTP_SECONDS, request_id_from, trace_from
-from server.problems import DATABASE_AWAY, is_database_away, problem_response
+from server.problems import failure_of, problem_response
 from server.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -50,9 +50,9 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                answer = MutableHeaders(scope=message)
-                answer["x-request-id"] = request_id
-                answer["traceparent"] = f"00-{trace_id}-{span_id}-01"
+                ids = {b"x-request-id": request_id, b"traceparent": f"00-{trace_id}-{span_id}-01"}
+                others = [(name, value) for name, value in message["headers"] if name not in ids]
+                message["headers"] = others + [(name, value.encode()) for name, value in ids.items()]
             await send(message)
 
         try:
@@ -96,10 +96,10 @@ class CrashAsProblem:
             if started:
                 raise
             instance = f"urn:request:{scope['state']['request_id']}"
-            if is_database_away(error):
-                log.warning("database_away", error=type(error).__name__)
-                away = replace(DATABASE_AWAY.problem, instance=instance)
-                await problem_response(away, retry_after=DATABASE_AWAY.retry_after)(scope, receive, send)
+            if failure := failure_of(error):
+                log.warning("database_failed", code=failure.code, error=type(error).__name__)
+                problem = replace(failure.problem, instance=instance)
+                await problem_response(problem, retry_after=failure.retry_after)(scope, receive, send)
                 return
             log.exception("unexpected_error")
             internal = Problem("INTERNAL", "Something went wrong on our side", 500, INTERNAL, instance=instance)
@@ -111,7 +111,7 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self.headers = {
+        headers = {
             "x-content-type-options": "nosniff",
             "x-frame-options": "DENY",
             "referrer-policy": "no-referrer",
@@ -121,14 +121,14 @@ class SecurityHeaders:
             "permissions-policy": "camera=(), geolocation=(), microphone=()",
         }
         if urlsplit(settings.public_url).scheme == "https":
-            self.headers["strict-transport-security"] = "max-age=63072000; includeSubDomains"
+            headers["strict-transport-security"] = "max-age=63072000; includeSubDomains"
+        self.encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answer = MutableHeaders(scope=message)
-                for name, value in self.headers.items():
-                    answer.setdefault(name, value)
+                given = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(each for each in self.encoded if each[0] not in given)]
             await send(message)
 
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)

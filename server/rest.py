@@ -9,8 +9,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -22,8 +20,8 @@ from server.access import service as access
 from server.access.service import Session
 from server.authentication import Authenticator, origin_of
 from server.database import Database
-from server.errors import BadRequest, Failure, Forbidden, Problem, Unauthenticated, Unavailable
-from server.problems import problem_response
+from server.errors import BadRequest, Failure, Forbidden, Problem, Unauthenticated
+from server.problems import DATABASE_AWAY, is_database_away, problem_response
 from server.settings import Settings
 from server.users.models import UserRow
 
@@ -84,19 +82,14 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
             response = await endpoint(request)
         except Failure as failure:
             response = _problem(request, failure)
-        except (PoolTimeout, OSError):
-            response = _problem(request, _AWAY)
-        except DBAPIError as error:
-            if not error.connection_invalidated and not isinstance(error.orig.__cause__, OSError):  # type: ignore[union-attr]
+        except Exception as error:
+            if not is_database_away(error):
                 raise
-            response = _problem(request, _AWAY)
+            response = _problem(request, DATABASE_AWAY)
         response.headers["cache-control"] = "no-store"
         return response
 
     return answer
-
-
-_AWAY = Unavailable("The database cannot be reached right now: try again in a moment.", retry_after=2)
 
 
 def _problem(request: Request, failure: Failure) -> Response:
@@ -183,7 +176,7 @@ def _answer(settings: Settings, session: Session, *, cookie: bool) -> Response:
     if not cookie:
         body["refresh_token"] = session.refresh_token
     body |= {
-        "token_type": "bearer",
+        "token_type": "bearer",  # nosec B105
         "expires_in": session.expires_in,
         "must_change_password": session.user.must_change_password,
     }

@@ -16,6 +16,7 @@ from tests.factories import Factory
 from tests.running import Running, environment, serving
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
+MULTIPART = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"
 METRICS_TOKEN = "d41f0e5a7b9c4d2e8f6a1b3c5d7e9f00"
 FRIEND, STRANGER = "https://plan.example.test", "https://evil.example.test"
 LIMIT = 200_000
@@ -234,8 +235,26 @@ async def test_a_query_runs_over_the_transports_of_subscriptions_or_says_why_not
     lines = [line for line in events.text.splitlines() if line]
     assert [lines[0], *lines[2:]] == ["event: next", "event: complete", "data: "]
     assert lines[1].startswith('data: {"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,')
-    parts = await post(client, "{ __typename }", "multipart/mixed;boundary=graphql;subscriptionSpec=1.0")
-    assert '"code":"BAD_REQUEST"' in parts.text
+    parts = await post(client, "{ __typename }", MULTIPART)
+    assert refusal(parts) == (400, "BAD_REQUEST")
+    assert parts.headers["content-type"] == "application/json; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [("subscription {", "GRAPHQL_PARSE_FAILED"), ("subscription { nope }", "GRAPHQL_VALIDATION_FAILED")],
+)
+async def test_a_stream_that_is_refused_has_the_status_that_its_protocol_allows(
+    client: httpx.AsyncClient, document: str, code: str
+) -> None:
+    """GraphQL over SSE wants what is wrong with a document told by an event; multipart wants nothing of the kind."""
+    assert refusal(await post(client, document, MULTIPART)) == (400, code)
+    events = await post(client, document, "text/event-stream")
+    assert (events.status_code, events.headers["content-type"]) == (200, "text/event-stream")
+    assert f'"code":"{code}"' in events.text
+    assert events.text.startswith("event: next")
+    for accept in (MULTIPART, "text/event-stream"):
+        assert refusal(await post(client, document, accept, authorization="Bearer x")) == (401, "UNAUTHENTICATED")
 
 
 async def test_every_answer_carries_the_security_headers(client: httpx.AsyncClient) -> None:
@@ -288,6 +307,10 @@ async def test_only_listed_origins_may_read_answers(client: httpx.AsyncClient) -
     allowed = await client.options("/graphql", headers={"origin": FRIEND, **preflight})
     assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, FRIEND)
     assert "access-control-allow-credentials" not in allowed.headers
+    for header in ("GraphQL-Require-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name"):
+        asked = {**preflight, "access-control-request-headers": f"{header}, If-None-Match, X-Requested-With"}
+        assert (await client.options("/graphql", headers={"origin": FRIEND, **asked})).status_code == 200
+    assert "ETag" in friend.headers["access-control-expose-headers"]
     refused = await client.options("/graphql", headers={"origin": STRANGER, **preflight})
     assert refused.status_code == 400
     assert "access-control-allow-origin" not in refused.headers

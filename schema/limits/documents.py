@@ -12,8 +12,9 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from schema.limits.analysis import Analysis, analyse
 
-KEPT_TOKENS = 400_000
-"""of all documents together: a bound on their number would let the largest ones fill the memory"""
+KEPT_TOKENS = 100_000
+"""of all documents together, half a kilobyte each and so 50 MB: a bound on their number would let the largest ones fill
+the memory"""
 MOST_ERRORS = 20
 # A tenth of graphql-core's own: the rule compares the fields of one level with each other, for a second and more.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 50_000
@@ -34,6 +35,9 @@ class Documents:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Prepared] = OrderedDict()
         self._tokens = 0
+
+    def knows(self, text: str) -> bool:
+        return text in self._kept
 
     def prepared(self, schema: GraphQLSchema, text: str, max_tokens: int) -> Prepared:
         """Raises GraphQLSyntaxError, also for more tokens than that."""

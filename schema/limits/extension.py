@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from graphql import GraphQLError, GraphQLSyntaxError
+from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
@@ -42,15 +42,24 @@ class Limits(SchemaExtension):
         self._cost: dict[str, int] | None = None
 
     def on_parse(self) -> Iterator[None]:
+        """Raises the refusal, which the schema makes a result of any transport: later it would be parsed once more."""
         execution = self.execution_context
-        execution.parse_options = {"max_tokens": self._settings.max_tokens}
-        try:
-            schema = execution.schema._schema
-            self._prepared = self._documents.prepared(schema, execution.query or "", self._settings.max_tokens)
-            execution.graphql_document = self._prepared.document
-        except GraphQLSyntaxError:
-            pass  # Strawberry parses it again, and makes the error a result of any transport
+        text = execution.query or ""
+        if not self._documents.knows(text) and (waiting := self._waiting()):
+            raise waiting
+        self._prepared = self._documents.prepared(execution.schema._schema, text, self._settings.max_tokens)
+        execution.graphql_document = self._prepared.document
         yield
+
+    def _waiting(self) -> GraphQLError | None:
+        """Who is over the budget, and was told until when, has nothing parsed meanwhile."""
+        context = self._context
+        if context.rate_limit is None or (budget := context.rate_limit.refusal(caller_of(context))) is None:
+            return None
+        if context.headers is not None:
+            context.headers.update(budget.headers())
+        detail = f"You are over the budget of {budget.limit} a minute: try again in {budget.retry_after} s."
+        return _error(Throttled(detail, retry_after=budget.retry_after))
 
     async def on_validate(self) -> AsyncIterator[None]:
         assert self._prepared is not None

@@ -116,3 +116,32 @@ async def test_the_rate_limit_of_people_who_are_not_signed_in_is_their_address_s
         while (await subscribe(socket, DEAR))["type"] == "next":
             await receive(socket)
     assert (await ask(servers[1], token)).status_code == 200
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"])
+async def test_a_stream_over_the_budget_is_refused_by_its_status(servers, token, accept):
+    for _ in range(8):
+        await ask(servers[2], token, DEAR)
+    async with httpx.AsyncClient(base_url=servers[2].url, timeout=30) as client:
+        headers = {"authorization": f"Bearer {token}", "accept": accept}
+        for _ in range(12):  # a stream's start is cheap: until it is one too many
+            subscription = f"subscription S{'x' * 200} {SUBSCRIPTION.removeprefix('subscription')}"
+            async with client.stream("POST", "/graphql", json={"query": subscription}, headers=headers) as answer:
+                if answer.status_code == 429:
+                    await answer.aread()
+                    break
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (429, "RATE_LIMITED")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_nothing_more_is_parsed_for_who_was_told_to_wait(servers, token):
+    """A document that is not even GraphQL is refused for the budget, not for its syntax; a known one is looked at."""
+    assert "GRAPHQL_PARSE_FAILED" in (await ask(servers[2], token, "{ me {")).text
+    for _ in range(8):
+        last = await ask(servers[2], token, DEAR)
+    assert last.status_code == 429
+    answer = await ask(servers[2], token, "{ me { ")
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["extensions"]["code"]) == (429, "RATE_LIMITED")
+    assert 1 <= int(answer.headers["retry-after"]) <= int(last.headers["retry-after"])
+    assert (await ask(servers[2], token, "{ __typename }")).status_code == 429

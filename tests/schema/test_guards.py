@@ -97,56 +97,85 @@ def permission_of(kind: str, name: str) -> Permission:
 # --- what the schema says ---
 
 
-class TestEveryRootField:
-    @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, name, _ in root_fields()])
-    def test_has_exactly_one_guard_and_is_public_only_by_name(self, kind: str, name: str) -> None:
-        (guard,) = guards(field_of(kind, name))
-        assert isinstance(guard, Public) == (name in PUBLIC)
-        assert isinstance(guard, Authenticated) == (name in SIGNED_IN)
-
-    def test_has_an_example(self) -> None:
-        fields = {name for _, name, _ in root_fields()} - PUBLIC
-        assert fields - EXAMPLES.keys() == set(), "add an example to tests/schema/examples.py"
-
-    def test_that_lists_has_pages_or_a_bound(self) -> None:
-        bare = {
-            name
-            for kind, name, field in root_fields()
-            if kind == "query" and isinstance(getattr(field.type, "of_type", None), GraphQLList)
-        }
-        assert bare <= WHOLE_LISTS.keys()
+def badly_guarded() -> set[str]:
+    """Root fields without exactly one guard, or with one that lets in more callers than the lists above name."""
+    kinds = {Public: PUBLIC, Authenticated: SIGNED_IN}
+    return {
+        name
+        for _, name, field in root_fields()
+        if len(guards(field)) != 1
+        or any((type(guards(field)[0]) is kind) != (name in named) for kind, named in kinds.items())
+    }
 
 
-class TestEveryMutation:
-    MUTATIONS = sorted(CORE.mutation_type.fields) if CORE.mutation_type else []
+def without_page_or_bound() -> set[str]:
+    """Queries that answer a list as it is; a list within a page is bounded by the page."""
+    lists = {
+        name
+        for kind, name, field in root_fields()
+        if kind == "query" and isinstance(getattr(field.type, "of_type", field.type), GraphQLList)
+    }
+    return lists - WHOLE_LISTS.keys()
 
-    @pytest.mark.parametrize("name", MUTATIONS)
-    def test_takes_one_input_and_answers_a_payload(self, name: str) -> None:
-        field = field_of("mutation", name)
+
+def misshaped() -> set[str]:
+    """Mutations that take anything but one input of their own, or answer anything but a payload of their own."""
+    found = set()
+    for name, field in CORE.mutation_type.fields.items() if CORE.mutation_type else ():
         title = name[0].upper() + name[1:]
-        assert {key: str(argument.type) for key, argument in field.args.items()} == {"input": f"{title}Input!"}
-        assert str(field.type) == f"{title}Payload!"
-        payload = cast("GraphQLObjectType", get_named_type(field.type))
-        assert "Payload" in {interface.name for interface in payload.interfaces}
-        own = [field for key, field in payload.fields.items() if key not in ("problems", "warnings")]
-        assert own, "a payload shows what was changed"
+        payload = get_named_type(field.type)
+        interfaces = {each.name for each in getattr(payload, "interfaces", ())}
+        own = set(getattr(payload, "fields", ())) - {"problems", "warnings"}
+        takes = {key: str(argument.type) for key, argument in field.args.items()}
+        shape = (takes, str(field.type), "Payload" in interfaces, bool(own))
+        if shape != ({"input": f"{title}Input!"}, f"{title}Payload!", True, True):
+            found.add(name)
+    return found
 
 
-def test_every_guarded_field_of_other_types_has_an_example() -> None:
-    assert set(NESTED_GUARDED) - NESTED.keys() == set(), "add an example to tests/schema/examples.py"
-
-
-def test_what_is_not_for_everyone_is_reached_by_guarded_fields_only() -> None:
-    """A type that has a permission of its own must not be in reach of callers who hold only another type's."""
-    sensitive = {"Contract", "Absence", "AuditEntry", "ApiToken", "Role"}
-    bare = {
+def reached_bare() -> set[str]:
+    """Fields by which a type that has a permission of its own is in reach of holders of only another type's."""
+    return {
         f"{kind}.{name}"
         for kind, name, field in nested_fields()
-        if get_named_type(field.type).name in sensitive
+        if get_named_type(field.type).name in {"Contract", "Absence", "AuditEntry", "ApiToken", "Role"}
         and not guards(field)
         and not kind.endswith(("Page", "Payload", "Edge"))
     }
-    assert bare == set()
+
+
+def undescribed() -> list[str]:
+    return sorted(name for name, description in described_parts() if not description)
+
+
+def test_every_root_field_has_one_guard_and_few_are_for_everyone() -> None:
+    assert badly_guarded() == set()
+
+
+def test_every_root_field_has_an_example_and_no_example_has_lost_its_field() -> None:
+    fields = {name for _, name, _ in root_fields()} - PUBLIC
+    assert fields == EXAMPLES.keys(), "add an example to tests/schema/examples.py"
+
+
+def test_every_list_has_pages_or_a_bound() -> None:
+    assert without_page_or_bound() == set()
+
+
+def test_every_mutation_takes_one_input_and_answers_a_payload() -> None:
+    assert misshaped() == set()
+
+
+def test_what_is_not_for_everyone_is_reached_by_guarded_fields_only() -> None:
+    assert reached_bare() == set()
+
+
+def test_everything_has_a_description() -> None:
+    assert undescribed() == []
+
+
+def test_the_guarded_fields_of_other_types_are_those_with_an_example() -> None:
+    """Both ways: a field that loses its guard still has its example."""
+    assert set(NESTED_GUARDED) == NESTED.keys(), "add an example to tests/schema/examples.py"
 
 
 def described_parts() -> Iterator[tuple[str, str | None]]:
@@ -167,8 +196,53 @@ def described_parts() -> Iterator[tuple[str, str | None]]:
             yield f"@{directive.name}", directive.description
 
 
-def test_everything_has_a_description() -> None:
-    assert sorted(name for name, description in described_parts() if not description) == []
+# --- the walk itself: what is taken away is missed ---
+
+
+def part(path: str) -> Any:
+    """Type.field, Type.field(argument) or Type.VALUE of our schema, as graphql-core holds it."""
+    owner, _, name = path.partition(".")
+    kind: Any = CORE.get_type(owner)
+    name, _, argument = name.rstrip(")").partition("(")
+    found = kind if not name else kind.values[name] if isinstance(kind, GraphQLEnumType) else kind.fields[name]
+    return found.args[argument] if argument else found
+
+
+@pytest.mark.parametrize("name", ["Query.users", "Mutation.monthClose", "Subscription.planningChanged", "Query.me"])
+def test_a_root_field_that_loses_its_guard_is_found(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(part(name).extensions["strawberry-definition"], "directives", [])
+    assert badly_guarded() == {name.partition(".")[2]}
+
+
+def test_a_root_field_that_becomes_public_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part("Query.auditLog").extensions["strawberry-definition"], "directives", [Public()])
+    assert badly_guarded() == {"auditLog"}
+
+
+def test_a_nested_field_that_loses_its_guard_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part("User.roles").extensions["strawberry-definition"], "directives", [])
+    assert reached_bare() == {"User.roles"}
+    guarded = {(kind, name) for kind, name, field in nested_fields() if guards(field)}
+    assert guarded ^ NESTED.keys() == {("User", "roles")}
+
+
+@pytest.mark.parametrize(
+    "path", ["User", "User.email", "User.months(from)", "AbsenceStatus.APPROVED", "UserCreateInput.firstName"]
+)
+def test_a_part_without_a_description_is_found(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(part(path), "description", "")
+    assert undescribed() == [path]
+
+
+def test_a_second_argument_and_a_foreign_payload_of_a_mutation_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(part("Mutation.monthClose").args, "month", part("User.months(from)"))
+    monkeypatch.setattr(part("Mutation.monthReopen"), "type", part("Mutation.monthClose").type)
+    assert misshaped() == {"monthClose", "monthReopen"}
+
+
+def test_a_list_without_a_page_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part("Query.projects"), "type", part("PlanningPage.items").type)
+    assert without_page_or_bound() == {"projects"}
 
 
 # --- what callers get ---
@@ -234,10 +308,13 @@ class Calls:
         return [cast("dict[str, str]", error.extensions)["code"] for error in result.errors or []]
 
     async def rows(self) -> dict[str, str]:
-        """A digest of every table but the audit log."""
+        """A digest of every table but the audit log and the plan's marks, left by statements that change no row too."""
         async with self.database.reads.session() as session:
             names = await session.scalars(
-                text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'audit_logs'")
+                text(
+                    "SELECT tablename FROM pg_tables WHERE schemaname = 'public' "
+                    "AND tablename NOT IN ('audit_logs', 'plan_marks')"
+                )
             )
             digests = " UNION ALL ".join(
                 f"SELECT '{name}', md5(string_agg(t::text, ' ' ORDER BY t::text)) FROM \"{name}\" AS t"
@@ -357,19 +434,43 @@ def value_at(data: Any, path: tuple[str | int, ...]) -> Any:
 # --- limits ---
 
 
-@pytest.mark.parametrize(
-    ("name", "argument", "value"),
-    [
-        (name, argument, value)
-        for kind, name, field in root_fields()
-        for argument, value in (("size", 201), ("size", 0), ("page", 0), ("first", 201), ("first", 0))
-        if kind == "query" and argument in field.args
-    ],
-)
+PAGE_ARGUMENTS = {"size", "page", "first", "last", "limit"}
+PAGED = [
+    (name, argument, value)
+    for kind, name, field in root_fields()
+    for argument, value in (("size", 201), ("size", 0), ("page", 0), ("first", 201), ("first", 0))
+    if kind == "query" and argument in field.args
+]
+
+
+def test_every_page_argument_is_tried_out_of_its_bounds() -> None:
+    tried = {(name, argument) for name, argument, _ in PAGED}
+    arguments = {(name, key) for _, name, field in [*root_fields(), *nested_fields()] for key in field.args}
+    assert {(name, key) for name, key in arguments if key in PAGE_ARGUMENTS} == tried | {("refusals", "first")}
+
+
+@pytest.mark.parametrize("first", [0, 1001])
+async def test_more_than_a_thousand_refusals_of_a_run_are_refused(calls: Calls, first: int) -> None:
+    arguments = await EXAMPLES["syncRun"](calls.world)
+    caller = await calls.caller(Permission.SYNC_READ)
+    text = f"query ($id: UUID!) {{ syncRun(id: $id) {{ refusals(first: {first}) {{ code }} }} }}"
+    assert await calls.codes(text, caller, arguments) == ["BAD_REQUEST"]
+
+
+@pytest.mark.parametrize(("name", "argument", "value"), PAGED)
 async def test_pages_out_of_bounds_are_refused(calls: Calls, name: str, argument: str, value: int) -> None:
     arguments = {**await EXAMPLES[name](calls.world), argument: value}
     caller = await calls.caller(permission_of("query", name))
     assert await calls.codes(document("query", name, arguments), caller, arguments) == ["BAD_REQUEST"]
+
+
+async def test_without_the_maximum_a_page_out_of_bounds_would_be_answered(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The walk itself again: nothing but the maximum refuses what the test above tries."""
+    monkeypatch.setattr("schema.pages.MAX_SIZE", 10_000)
+    caller = await calls.caller(permission_of("query", "users"))
+    assert await calls.codes(document("query", "users", ["size"]), caller, {"size": 201}) == []
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from server.access.repository import FailureKey
 from server.actor import Actor, Origin
 from server.database import Database, Transaction
 from server.errors import Throttled
+from server.retries import retried
 from server.settings import Settings
 
 _PACES = {
@@ -69,6 +70,7 @@ async def admitted(database: Database, settings: Settings, username: str, origin
         yield attempt
 
 
+@retried
 async def _admit(database: Database, attempt: Attempt, username: str, origin: Origin) -> None:
     now = datetime.now(UTC)
     async with database.transaction(Actor(None, origin=origin)) as tx:

@@ -17,6 +17,7 @@ from server.actor import Actor, Origin, Permission
 from server.database import Database, Transaction
 from server.errors import FieldError, invalid, refuse
 from server.events import AccessChanged
+from server.retries import retried
 from server.settings import Settings
 from server.users.models import UserRow, UserStatus
 
@@ -63,6 +64,7 @@ async def invite(tx: Transaction, settings: Settings, user_id: UUID) -> Invitati
     return Invitation(user, token, f"{settings.public_url.rstrip('/')}/#invitation={token}", expires_at)
 
 
+@retried
 async def accept_invitation(
     database: Database, settings: Settings, token: str, password: str, origin: Origin
 ) -> UserRow:

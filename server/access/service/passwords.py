@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from uuid import UUID
 
 from passlib.context import CryptContext
 
@@ -17,6 +18,7 @@ from server.actor import Actor
 from server.database import Database
 from server.errors import FieldError, Unauthenticated, invalid
 from server.events import AccessChanged
+from server.retries import retried
 from server.settings import Settings
 from server.users.models import UserRow
 
@@ -116,17 +118,29 @@ async def change_password(database: Database, settings: Settings, actor: Actor, 
         raise Unauthenticated("Only a person who signed in with a password can change it.")
     async with attempts.admitted(database, settings, user.email, actor.origin) as attempt:
         verified = await verify(current, user.password_hash)
-        async with database.transaction(actor) as tx:
-            if not verified.matches:
-                await attempts.failed(tx, attempt)
-                await tx.audit("password.refused", "user", user.id)
-            else:
-                await attempts.succeeded(tx, attempt)
+        await _note(database, actor, attempt, user.id, matches=verified.matches)
+    return await _replace(database, settings, actor, user, current, new, matches=verified.matches)
+
+
+@retried
+async def _note(database: Database, actor: Actor, attempt: attempts.Attempt, user_id: UUID, *, matches: bool) -> None:
+    async with database.transaction(actor) as tx:
+        if matches:
+            await attempts.succeeded(tx, attempt)
+        else:
+            await attempts.failed(tx, attempt)
+            await tx.audit("password.refused", "user", user_id)
+
+
+@retried
+async def _replace(
+    database: Database, settings: Settings, actor: Actor, user: UserRow, current: str, new: str, *, matches: bool
+) -> UserRow:
     same = [FieldError(("newPassword",), "PASSWORD_UNCHANGED", "Choose another password than the current one.")]
     wrong = [FieldError(("currentPassword",), "PASSWORD_WRONG", "This is not your current password.")]
     async with database.transaction(actor) as tx:
         row = await repository.lock_user(tx.session, user.id)
-        if row is None or not verified.matches or row.password_hash != user.password_hash:
+        if row is None or not matches or row.password_hash != user.password_hash:
             raise invalid(wrong)
         await set_password(settings, row, new, ("newPassword",), *(same if normal(new) == normal(current) else ()))
         await repository.revoke_sessions(tx.session, row.id, keep=actor.session_id)

@@ -15,6 +15,7 @@ from server.database import Database, Transaction
 from server.errors import Unauthenticated
 from server.events import AccessChanged
 from server.ids import new_id
+from server.retries import retried
 from server.settings import Settings
 from server.users.models import UserRow, UserStatus
 
@@ -43,21 +44,37 @@ async def login(database: Database, settings: Settings, username: str, password:
     async with attempts.admitted(database, settings, username, origin) as attempt:
         user = await _by_name(database, username)
         verified = await passwords.verify(password, user.password_hash if user else None)
-        proven = user.id if user and verified.matches else None
-        async with database.transaction(Actor(proven, origin=origin)) as tx:
-            row = await repository.lock_user(tx.session, proven) if proven else None
-            if row is not None and user is not None and row.password_hash == user.password_hash and may_sign_in(row):
-                await attempts.succeeded(tx, attempt)
-                row.password_hash = verified.better_hash or row.password_hash
-                row.last_login_at = datetime.now(UTC)
-                # Left as it is: incremental reads are about people's facts, and would tell everyone who signs in when.
-                row.updated_at = UserRow.updated_at
-                session = await _continued(tx, settings, row, new_id())
-                await tx.audit("session.started", "user", row.id)
-                return session
-            await attempts.failed(tx, attempt)
-            await tx.audit("session.refused", "user", user.id if user else None, reason=_reason(user, proven))
-    raise Unauthenticated(WRONG_CREDENTIALS)
+        session = await _answered(database, settings, attempt, user, verified, origin)
+    if session is None:
+        raise Unauthenticated(WRONG_CREDENTIALS)
+    return session
+
+
+@retried
+async def _answered(
+    database: Database,
+    settings: Settings,
+    attempt: attempts.Attempt,
+    user: UserRow | None,
+    verified: passwords.Verified,
+    origin: Origin,
+) -> Session | None:
+    """A new session, or None for wrong credentials; either is noted."""
+    proven = user.id if user and verified.matches else None
+    async with database.transaction(Actor(proven, origin=origin)) as tx:
+        row = await repository.lock_user(tx.session, proven) if proven else None
+        if row is not None and user is not None and row.password_hash == user.password_hash and may_sign_in(row):
+            await attempts.succeeded(tx, attempt)
+            row.password_hash = verified.better_hash or row.password_hash
+            row.last_login_at = datetime.now(UTC)
+            # Left as it is: incremental reads are about people's facts, and would tell everyone who signs in when.
+            row.updated_at = UserRow.updated_at
+            session = await _continued(tx, settings, row, new_id())
+            await tx.audit("session.started", "user", row.id)
+            return session
+        await attempts.failed(tx, attempt)
+        await tx.audit("session.refused", "user", user.id if user else None, reason=_reason(user, proven))
+        return None
 
 
 def _reason(user: UserRow | None, proven: UUID | None) -> str:
@@ -93,6 +110,7 @@ async def _continued(tx: Transaction, settings: Settings, user: UserRow, family_
     return Session(access_token, refresh_token, expires_in, int(life.total_seconds()), user)
 
 
+@retried
 async def refresh(database: Database, settings: Settings, token: str, origin: Origin) -> Session:
     """Each token works once. Of simultaneous uses one succeeds; the others are replays, and end the session."""
     async with database.transaction(Actor(None, origin=origin)) as tx:
@@ -122,6 +140,7 @@ async def _rotated(tx: Transaction, settings: Settings, token: str) -> Session |
     return await _continued(tx, settings, user, row.family_id)
 
 
+@retried
 async def logout(database: Database, origin: Origin, token: str | None = None, actor: Actor | None = None) -> None:
     """Ends the session of this refresh token, or else the caller's. An unknown token is no error: it is over."""
     async with database.transaction(actor or Actor(None, origin=origin)) as tx:
