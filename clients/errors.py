@@ -10,8 +10,8 @@ class Cause(StrEnum):
     TIMEOUT = "timeout"
     RATE_LIMITED = "rate_limited"
     SERVER_ERROR = "server_error"
-    TOKEN_REFUSED = "token_refused"  # noqa: S105 - the name of a cause, not a secret
-    TOKEN_INACTIVE = "token_inactive"  # noqa: S105
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - the name of a cause, not a secret  # nosec B105
+    TOKEN_INACTIVE = "token_inactive"  # noqa: S105 - the name of a cause, not a secret  # nosec B105
     FORBIDDEN = "forbidden"
     SCOPE_MISSING = "scope_missing"
     NOT_FOUND = "not_found"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import hmac
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable
@@ -23,6 +24,7 @@ from starlette.types import Lifespan
 
 from schema import build_schema
 from schema.http import GraphQLView
+from schema.kept_responses import KeptResponses
 from schema.persisted import PersistedDocuments
 from server import graphiql, rest
 from server.authentication import Authenticator
@@ -37,7 +39,13 @@ from server.settings import Settings, read_settings
 
 log = structlog.get_logger(__name__)
 
-PROBE_SECONDS = 2.0
+POSTGRES_SECONDS = 2.0
+REDIS_SECONDS = 0.5
+"""less, so that a server which can do without Redis answers within the second that a supervisor usually waits"""
+ALLOWED_HEADERS = [
+    *("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Traceparent", "X-Request-ID"),
+    *("GraphQL-Require-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name", "X-Requested-With"),
+]
 TITLES = {404: "There is nothing at this address; the API is at /graphql.", 405: "This address takes other methods."}
 
 
@@ -61,8 +69,8 @@ def create_app(settings: Settings) -> Starlette:
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST"],
-                allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Traceparent", "X-Request-ID"],
-                expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"],
+                allow_headers=ALLOWED_HEADERS,
+                expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy", "ETag"],
             ),
             Middleware(CrashAsProblem),
             Middleware(BodyLimit, limit=settings.max_body_bytes),
@@ -94,6 +102,9 @@ def _lifespan(settings: Settings) -> Lifespan[Starlette]:
             )
             app.state.rate_limit = RateLimit(connections.redis, settings.cost_per_minute)
             app.state.documents = PersistedDocuments(connections.redis, settings)
+            limit = settings.response_cache_bytes
+            app.state.kept_responses = KeptResponses(limit) if limit else None
+            _collect_seldom()
             log.info("started")
             try:
                 yield
@@ -104,6 +115,15 @@ def _lifespan(settings: Settings) -> Lifespan[Starlette]:
         log.info("stopped")
 
     return run
+
+
+def _collect_seldom() -> None:
+    """An answer of tens of thousands of objects, hardly one of them in a cycle, would be searched for garbage dozens of
+    times while it is put together; and what was made by importing never becomes garbage. Parsed documents do, and are
+    cycles: with more generations to wait for, those that were forgotten would fill the memory."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 3, 3)
 
 
 def _to_graphiql(_request: Request) -> Response:
@@ -127,7 +147,9 @@ async def health(_request: Request) -> Response:
 async def readiness(request: Request) -> Response:
     """Each dependency's state. Without PostgreSQL we cannot serve (503); without Redis we can, less well."""
     state = request.app.state
-    database, redis = await asyncio.gather(_probe(_ask_postgres(state.database)), _probe(state.redis.ping()))
+    database, redis = await asyncio.gather(
+        _probe(_ask_postgres(state.database), POSTGRES_SECONDS), _probe(state.redis.ping(), REDIS_SECONDS)
+    )
     status = {"database": database, "redis": redis}
     summary = "unavailable" if database != "ok" else "ok" if redis == "ok" else "degraded"
     return JSONResponse({"status": summary, "dependencies": status}, 503 if database != "ok" else 200)
@@ -138,10 +160,18 @@ async def _ask_postgres(database: Database) -> None:
         await session.execute(text("SELECT 1"))
 
 
-async def _probe(answer: Awaitable[object]) -> str:
+async def _probe(answer: Awaitable[object], seconds: float) -> str:
+    """Not `wait_for`, which waits until what it has cancelled is done: closing a connection that hangs takes longer."""
+    asked = asyncio.ensure_future(answer)
+    await asyncio.wait({asked}, timeout=seconds)
+    if not asked.done():
+        asked.cancel()
+        asked.add_done_callback(lambda left: left.cancelled() or left.exception())  # nobody asks any more
+        log.warning("dependency_unavailable", error="TimeoutError")
+        return "unavailable"
     try:
-        await asyncio.wait_for(answer, PROBE_SECONDS)
-    except (TimeoutError, OSError, RedisError, SQLAlchemyError) as error:
+        asked.result()
+    except (OSError, RedisError, SQLAlchemyError) as error:
         log.warning("dependency_unavailable", error=type(error).__name__)
         return "unavailable"
     return "ok"

@@ -34,6 +34,7 @@ async def connected(settings: Settings) -> AsyncIterator[Connections]:
     try:
         yield Connections(Database(engine, bus, queue), redis, bus)
     finally:
+        await bus.stop()
         await queue.close()
         await redis.aclose()
         await engine.dispose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -13,12 +14,20 @@ from uuid import UUID
 import orjson
 import structlog
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
+
+from server.redis_or_none import RedisOrNone
 
 log = structlog.get_logger(__name__)
 
 QUEUE_SIZE = 256
 RETRY_SECONDS = 1.0
+SILENT_SECONDS = 1.0
+"""after which Redis is asked whether it is still there: a host that is gone, or stands still, closes no connection"""
+DEAD_SECONDS = 3.0
+MISSED = b"null"
+"""published once Redis is back, for the events that could not be"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,7 @@ class Bus:
     """One Redis connection per process for all subscribers, fanned out in memory to bounded queues.
 
     A subscriber that falls behind has its queue emptied and gets LOST instead: memory stays bounded, and it knows.
+    So do all subscribers of all processes, later, when an event could not be published.
     """
 
     def __init__(self, redis: Redis, prefix: str = "plancharge:") -> None:
@@ -97,25 +107,44 @@ class Bus:
         self._kinds = {kind.channel: kind for kind in EVENTS}
         self._listening = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._or_none = RedisOrNone("events")
+        self._missed: set[str] = set()
+        self._telling: asyncio.Task[None] | None = None
 
     async def publish(self, events: Sequence[Event]) -> None:
-        """Never raises: what was committed stays committed, and subscribers notice the lost connection themselves."""
-        try:
-            for event in events:
-                await self._redis.publish(self._prefix + event.channel, orjson.dumps(asdict(event), default=str))
-        except (RedisError, OSError) as error:
-            log.warning("events_not_published", count=len(events), error=type(error).__name__)
+        """Never raises, and never waits long: what was committed stays committed, whether or not it can be told."""
+        missed = 0
+        for event in events:
+            if not await self._sent(event.channel, orjson.dumps(asdict(event), default=str)):
+                self._missed.add(event.channel)
+                missed += 1
+        if missed:
+            log.warning("events_not_published", count=missed)
+            if self._telling is None or self._telling.done():
+                self._telling = asyncio.create_task(self._tell_of_missed(), name="missed-events")
+
+    async def _sent(self, channel: str, data: bytes) -> bool:
+        return await self._or_none.ask(lambda: self._redis.publish(self._prefix + channel, data)) is not None
+
+    async def _tell_of_missed(self) -> None:
+        while self._missed:
+            await asyncio.sleep(RETRY_SECONDS)
+            channel = self._missed.pop()  # before it is sent: one that is missed meanwhile is told of once more
+            if not await self._sent(channel, MISSED):
+                self._missed.add(channel)
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._listen(), name="event-bus")
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._listening.wait(), timeout=2)
+            async with asyncio.timeout(2):
+                await self._listening.wait()
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        for task in (self._task, self._telling):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     @contextlib.asynccontextmanager
     async def subscribe(self, kind: type[Event]) -> AsyncIterator[asyncio.Queue[Any]]:
@@ -130,26 +159,52 @@ class Bus:
     async def _listen(self) -> None:
         while True:
             try:
-                async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
-                    await pubsub.subscribe(*(self._prefix + channel for channel in self._queues))
-                    if self._listening.is_set():
-                        self._lost()
-                    self._listening.set()
-                    async for message in pubsub.listen():
-                        self._deliver(message)
-            except (RedisError, OSError) as error:
+                async with self._redis.pubsub() as pubsub:
+                    async with asyncio.timeout(DEAD_SECONDS):
+                        await pubsub.subscribe(*(self._prefix + channel for channel in self._queues))
+                    await self._receive(pubsub)
+            except (RedisError, OSError) as error:  # a TimeoutError is an OSError
                 log.warning("event_bus_lost", error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
 
+    async def _receive(self, pubsub: PubSub) -> None:
+        unconfirmed = len(self._queues)
+        heard = time.monotonic()
+        while True:
+            message = await pubsub.get_message(timeout=SILENT_SECONDS)
+            if message is not None:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > DEAD_SECONDS:
+                raise TimeoutError
+            else:
+                await pubsub.ping()
+                continue
+            if message["type"] == "message":
+                self._deliver(message)
+            elif message["type"] == "subscribe":
+                unconfirmed -= 1
+                if not unconfirmed:  # only now: what is read anew from here on is followed by every later event
+                    self._subscribed()
+
+    def _subscribed(self) -> None:
+        if self._listening.is_set():
+            self._lost()
+        self._listening.set()
+
     def _deliver(self, message: dict[str, Any]) -> None:
         channel = message["channel"].decode().removeprefix(self._prefix)
-        event = self._kinds[channel].from_json(orjson.loads(message["data"]))
+        try:
+            event = self._kinds[channel].from_json(orjson.loads(message["data"]))
+        except (TypeError, ValueError, KeyError):  # MISSED, or from a process of another version
+            self._lost(channel)
+            return
         for queue in self._queues[channel]:
             self._put(queue, event)
 
-    def _lost(self) -> None:
-        for queues in self._queues.values():
-            for queue in queues:
+    def _lost(self, *channels: str) -> None:
+        """Of these channels; of all without one."""
+        for channel in channels or self._queues:
+            for queue in self._queues[channel]:
                 self._put(queue, LOST)
 
     @staticmethod

@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 import structlog
 from arq.connections import ArqRedis, RedisSettings, create_pool
-from redis.exceptions import RedisError
 
 from server.database import Job
+from server.redis_or_none import RedisOrNone
 
 log = structlog.get_logger(__name__)
 
@@ -36,15 +36,18 @@ class Queue:
         self._settings = redis_settings(redis_url)
         self._pool: ArqRedis | None = None
         self._connecting = asyncio.Lock()
+        self._or_none = RedisOrNone("job queue")
 
     async def enqueue(self, jobs: Sequence[Job]) -> None:
-        """Never raises: a lost job is found by the worker's next round over the rows that wait for it."""
-        try:
-            pool = await self._connected()
-            for job in jobs:
-                await pool.enqueue_job(job.name, *job.arguments)
-        except (RedisError, OSError) as error:
-            log.warning("jobs_not_enqueued", jobs=[job.name for job in jobs], error=type(error).__name__)
+        """Never raises, and never waits long: a lost job is found by the worker's next round over the rows that wait
+        for it."""
+        for job in jobs:
+            if not await self._or_none.ask(lambda job=job: self._enqueued(job)):  # type: ignore[misc]
+                log.warning("job_not_enqueued", job=job.name)
+
+    async def _enqueued(self, job: Job) -> bool:
+        await (await self._connected()).enqueue_job(job.name, *job.arguments)
+        return True
 
     async def _connected(self) -> ArqRedis:
         async with self._connecting:  # or two first calls at once would open two pools, and close one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from redis.asyncio import Redis
@@ -62,6 +62,8 @@ class _Caller:
     """poured into Redis's bucket and not used yet"""
     level: float = 0.0
     at: float = 0.0
+    may_ask_from: float = 0.0
+    """when what was refused last will fit"""
 
 
 class RateLimit:
@@ -90,7 +92,7 @@ class RateLimit:
         poured, known.level = map(float, answer)
         known.at = time.monotonic()
         if not poured:
-            return self._budget(known.level, refused=cost)
+            return self._refused(known, cost)
         known.advance += poured - cost
         return self._budget(known.level - known.advance)
 
@@ -99,7 +101,23 @@ class RateLimit:
         level = max(0.0, known.level - (now - known.at) * self._rate)
         fits = level + cost <= self.limit
         known.level, known.at = level + cost if fits else level, now
-        return self._budget(known.level, refused=None if fits else cost)
+        return self._budget(known.level) if fits else self._refused(known, cost)
+
+    def refusal(self, caller: str) -> Budget | None:
+        """Says so again to who was told to wait, for as long as that was: for work that is to be spared until then.
+
+        It costs nothing and asks nobody, so it knows of the refusals of this process alone.
+        """
+        known = self._callers.get(caller)
+        if known is None or (left := known.may_ask_from - time.monotonic()) <= 0:
+            return None
+        level = known.level - (time.monotonic() - known.at) * self._rate
+        return replace(self._budget(level), retry_after=math.ceil(left))
+
+    def _refused(self, known: _Caller, cost: int) -> Budget:
+        budget = self._budget(known.level, refused=cost)
+        known.may_ask_from = known.at + (budget.retry_after or 0)
+        return budget
 
     def _budget(self, level: float, *, refused: int | None = None) -> Budget:
         level = max(0.0, level)

@@ -25,10 +25,14 @@ class RedisOrNone:
         """The answer, or None while Redis is away."""
         if time.monotonic() < self._ask_again:
             return None
+        if self._ask_again:  # it was away: one call finds out how it is, the others do not wait with it
+            self._ask_again = time.monotonic() + AWAY_SECONDS
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await command()
+                answer = await command()
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("redis_away", purpose=self._purpose, error=type(error).__name__)
             self._ask_again = time.monotonic() + AWAY_SECONDS
             return None
+        self._ask_again = 0.0
+        return answer

@@ -45,7 +45,7 @@ async def login(client: httpx.AsyncClient) -> dict[str, str]:
 def workers(settings: Settings, migrated: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     log = tmp_path_factory.mktemp("workers") / "log"
     with serving(log, environment(settings), "--workers", "2") as running:
-        wait_until(lambda: running.text().count('"event": "started"') == 2)
+        wait_until(lambda: running.text().count('"event":"started"') == 2)
         yield running
 
 
@@ -123,7 +123,7 @@ async def test_sigterm_lets_the_request_at_hand_be_answered(
             await connection.close()
         assert (await asked).json()["data"] == {"me": {"email": "ada@example.test"}}
     await asyncio.to_thread(workers.process.wait, 20)
-    assert workers.text().count('"event": "stopped"') == 2
+    assert workers.text().count('"event":"stopped"') == 2
     assert "Traceback" not in workers.text()
 
 

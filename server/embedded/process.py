@@ -52,6 +52,11 @@ class EmbeddedServer(ABC):
             raise RuntimeError(f"{self.label} is not started")
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it ended by itself, or was killed, since it was started."""
+        return self._process is not None and self._process.poll() is not None
+
     @abstractmethod
     def _prepare(self) -> None:
         """Make the data folder ready; runs with the lock held and no server on the data."""
@@ -172,7 +177,7 @@ class EmbeddedServer(ABC):
             except (FileNotFoundError, ProcessLookupError):
                 return False
         else:
-            ps = subprocess.run(["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)  # noqa: S603
+            ps = subprocess.run(["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)  # noqa: S603 - no shell, and no word of a stranger's  # nosec B603
             command = ps.stdout
         return f"{self.data_dir}/" in command
 

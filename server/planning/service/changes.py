@@ -85,7 +85,8 @@ async def _burst(queue: asyncio.Queue[Any], expires_at: float | None) -> list[An
     """The next events, all that come within BURST_SECONDS of the first; None when the token ends before."""
     left = None if expires_at is None else expires_at - time.time()
     try:
-        events = [await asyncio.wait_for(queue.get(), left)]
+        async with asyncio.timeout(left):  # wait_for of Python 3.11 forgets that it was cancelled when an event comes
+            events = [await queue.get()]
     except TimeoutError:
         return None
     await asyncio.sleep(BURST_SECONDS)

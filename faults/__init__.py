@@ -1,0 +1,1 @@
+"""Faults on purpose, against real processes: `python -m faults` kills, pauses and fills, and says what was kept."""
