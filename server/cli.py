@@ -28,6 +28,7 @@ EXIT_DIFFERENCES = 3
 CHECK_DATABASE = "check that it runs, and DATABASE_URL"
 # What a person can act upon, by the class of PostgreSQL's code; any other error is ours and keeps its traceback.
 DATABASE_ADVICE = {
+    "08P01": f"{CHECK_DATABASE}; behind PgBouncer set DATABASE_POOLER=transaction",
     "08": CHECK_DATABASE,
     "28": "check the user and the password in DATABASE_URL",
     "3D": "create it, or check DATABASE_URL",

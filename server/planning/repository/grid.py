@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -28,8 +28,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.columns import is_any
+from server.light_rows import LightConnection, Source, light, read
 from server.planning.models import CapacityRow, ClosedMonthRow, ContractRow, ForecastRow
-from server.planning.repository.cells import COLUMNS, HAS_VALUE, CellRow
+from server.planning.repository.cells import COLUMNS, HAS_VALUE, CellRow, LightCell
 from server.search import contains
 from server.users.models import UserRow, UserStatus
 
@@ -52,8 +53,7 @@ class PlanningFilter:
     include_left: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CapacityFacts:
+class CapacityFacts(NamedTuple):
     """A row of `capacities` as it was read."""
 
     computed: Decimal
@@ -75,11 +75,14 @@ class Picture:
 BY_NAME: tuple[Any, ...] = (func.lower(_U.last_name), func.lower(_U.first_name), _U.id)
 
 
+_PERSON, PersonLight = light(_U, without=["password_hash"])
+
+
 async def people(
-    session: AsyncSession, wanted: PlanningFilter, first: date, last: date, offset: int, limit: int
+    connection: LightConnection, wanted: PlanningFilter, first: date, last: date, offset: int, limit: int
 ) -> Sequence[UserRow]:
-    statement = select(_U).where(*whom(wanted, first, last)).order_by(*BY_NAME).offset(offset).limit(limit)
-    return (await session.scalars(statement)).all()
+    statement = select(*_PERSON).where(*whom(wanted, first, last)).order_by(*BY_NAME).offset(offset).limit(limit)
+    return await connection.rows(statement, PersonLight)
 
 
 async def count_people(session: AsyncSession, wanted: PlanningFilter, first: date, last: date) -> int:
@@ -125,17 +128,21 @@ def whom(wanted: PlanningFilter, first: date, last: date) -> list[ColumnElement[
     return conditions
 
 
+# Scalar subqueries with a limit, not EXISTS, which PostgreSQL may answer from a hash of all cells and contracts of the
+# range, and does when it expects many to be asked about: here these few who left or were shut out are.
 def _loaded(first: date, last: date) -> ColumnElement[bool]:
-    return exists().where(_F.user_id == _U.id, _F.month.between(first, last), EFFECTIVE_DAYS != 0)
+    mine = and_(_F.user_id == _U.id, _F.month.between(first, last), EFFECTIVE_DAYS != 0)
+    return select(literal(True)).where(mine).limit(1).scalar_subquery()
 
 
 def _under_contract(first: date, last: date) -> ColumnElement[bool]:
     after_last = func.make_date(last.year + last.month // 12, last.month % 12 + 1, 1)
-    return exists().where(
+    mine = and_(
         ContractRow.user_id == _U.id,
         ContractRow.start_date < after_last,
         or_(ContractRow.end_date.is_(None), ContractRow.end_date >= first),
     )
+    return select(literal(True)).where(mine).limit(1).scalar_subquery()
 
 
 def _overallocated(first: date, last: date) -> Select[tuple[UUID]]:
@@ -157,13 +164,13 @@ def _overallocated(first: date, last: date) -> Select[tuple[UUID]]:
 # between the two would show a load that its capacity never stood beside. A REPEATABLE READ transaction would do the
 # same for two more round trips (BEGIN, COMMIT) and a connection that is not in AUTOCOMMIT. The three kinds of rows
 # share their columns as far as they can, and are told apart by the ids that are null.
-async def picture(session: AsyncSession, user_ids: Sequence[UUID], first: date, last: date) -> Picture:
+async def picture(source: Source, user_ids: Sequence[UUID], first: date, last: date) -> Picture:
     """What the months of these people hold, of every month of the range."""
 
     def of_them(row: Any) -> ColumnElement[bool]:
         return and_(is_any(row.user_id, user_ids), row.month.between(first, last))
 
-    return await _read(session, of_them, ClosedMonthRow.month.between(first, last))
+    return await _read(source, of_them, ClosedMonthRow.month.between(first, last))
 
 
 async def picture_of(session: AsyncSession, keys: Sequence[tuple[UUID, date]]) -> Picture:
@@ -180,7 +187,7 @@ async def picture_of(session: AsyncSession, keys: Sequence[tuple[UUID, date]]) -
     return await _read(session, of_them, is_any(ClosedMonthRow.month, sorted(set(months))))
 
 
-async def _read(session: AsyncSession, of_them: Any, closed_months: ColumnElement[bool]) -> Picture:
+async def _read(source: Source, of_them: Any, closed_months: ColumnElement[bool]) -> Picture:
     nothing = null()
     capacities = select(
         _C.id,
@@ -205,14 +212,20 @@ async def _read(session: AsyncSession, of_them: Any, closed_months: ColumnElemen
         *(cast(nothing, column.type) for column in COLUMNS[4:]),
     ).where(closed_months)
     everything = union_all(cells, capacities, closed).order_by("user_id", "month", "project_id")
-    rows: Sequence[Any] = (await session.execute(everything)).all()
-
+    # A writer puts people and projects into its cells; readers have thousands, in which nothing is put.
+    is_reading = isinstance(source, LightConnection)
     found = Picture({}, {}, frozenset())
     closed_among: set[date] = set()
-    for row in rows:
+    row: Any
+    for row in await read(source, everything, LightCell):
         _, user_id, project_id, month, computed, override, _, tentative, _, recomputing, version, _ = row
         if project_id is not None:
-            found.cells.setdefault((user_id, month), []).append(CellRow(*row))
+            key = (user_id, month)
+            cell: Any = row if is_reading else CellRow(*row)
+            if key in found.cells:
+                found.cells[key].append(cell)
+            else:
+                found.cells[key] = [cell]
         elif user_id is not None:
             found.capacities[user_id, month] = CapacityFacts(computed, override, tentative, recomputing, version)
         else:

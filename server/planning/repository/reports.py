@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, Select, and_, case, func, literal, select, union_all
+from sqlalchemy import CTE, ColumnElement, Select, and_, case, func, literal, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.planning.models import CapacityRow, ForecastRow
@@ -58,7 +58,10 @@ async def group_months(
     session: AsyncSession, by: GroupBy, wanted: PlanningFilter, first: date, last: date, offset: int, limit: int
 ) -> Sequence[GroupMonth]:
     """The months of a page of groups, by the groups' names (months: by date), then by month."""
-    sums = _sums(by, wanted, first, last)
+    if by is GroupBy.USER:
+        statement = _months_of_people(wanted, first, last, offset, limit)
+        return [GroupMonth(*row) for row in await session.execute(statement)]
+    sums = _sums(by, _people(wanted, first, last), wanted, first, last)
     position = func.row_number().over(order_by=_order(by, sums)).label("position")
     ranked = _named(by, sums, select(sums.c.key, position)).group_by(sums.c.key, *_order(by, sums))
     page = ranked.order_by("position").offset(offset).limit(limit).cte("page")
@@ -69,13 +72,42 @@ async def group_months(
 
 
 async def count_groups(session: AsyncSession, by: GroupBy, wanted: PlanningFilter, first: date, last: date) -> int:
-    sums = _sums(by, wanted, first, last)
+    if by is GroupBy.USER:
+        statement = select(func.count()).select_from(_U).where(*_counted(wanted, first, last))
+        return int((await session.scalars(statement)).one())
+    sums = _sums(by, _people(wanted, first, last), wanted, first, last)
     keys = select(sums.c.key).group_by(sums.c.key).subquery("keys")
     return int((await session.scalars(select(func.count()).select_from(keys))).one())
 
 
-def _sums(by: GroupBy, wanted: PlanningFilter, first: date, last: date) -> CTE:
-    people = select(_U.id, _U.business_unit_id).where(*whom(wanted, first, last)).cte("people")
+def _people(wanted: PlanningFilter, first: date, last: date) -> CTE:
+    return select(_U.id, _U.business_unit_id).where(*whom(wanted, first, last)).cte("people")
+
+
+# People are the one kind of group whose page is known before anything is added up: they are in the order of an index.
+def _months_of_people(
+    wanted: PlanningFilter, first: date, last: date, offset: int, limit: int
+) -> Select[tuple[Any, ...]]:
+    position = func.row_number().over(order_by=BY_NAME).label("position")
+    page = select(_U.id, _U.business_unit_id, position).where(*_counted(wanted, first, last))
+    # By the names and not by the position, which PostgreSQL would number everybody to sort by.
+    people = page.order_by(*BY_NAME).offset(offset).limit(limit).cte("people")
+    sums = _sums(GroupBy.USER, people, wanted, first, last)
+    return select(*sums.c).join(people, people.c.id == sums.c.key).order_by(people.c.position, sums.c.month)
+
+
+def _counted(wanted: PlanningFilter, first: date, last: date) -> list[ColumnElement[bool]]:
+    """Conditions on `users`: those who have a capacity or a cell in the range."""
+
+    def has(row: Any) -> ColumnElement[bool]:
+        # As in server/planning/repository/grid.py: never from a hash of everybody's.
+        mine = and_(row.user_id == _U.id, row.month.between(first, last))
+        return select(literal(True)).where(mine).limit(1).scalar_subquery()
+
+    return [*whom(wanted, first, last), or_(has(_C), has(_F))]
+
+
+def _sums(by: GroupBy, people: CTE, wanted: PlanningFilter, first: date, last: date) -> CTE:
     if by is GroupBy.PROJECT:
         return _project_sums(people, wanted, first, last)
     names = ("capacity", "working_days", "leave", "load", "productive_days")

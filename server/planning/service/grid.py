@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.database import Reads
 from server.errors import BadRequest
 from server.ids import month_id
+from server.light_rows import LightConnection, Source
 from server.planning.domain import load as rules
 from server.planning.domain.explanation import CapacityLine, CapacityLineKind, explain_capacity
 from server.planning.domain.load import ProjectLoad
@@ -22,6 +24,8 @@ from server.planning.repository import cells
 from server.planning.repository import grid as repository
 from server.planning.repository import settings as company
 from server.planning.repository.cells import CellRow, ProjectTotals
+from server.planning.repository.glance import GlanceCell
+from server.planning.repository.glance import glance as read_glance
 from server.planning.repository.grid import CapacityFacts, Picture, PlanningFilter
 from server.planning.service.calendar import company_calendar
 from server.planning.service.recompute import read_people
@@ -80,7 +84,7 @@ class CapacityLines:
 @dataclass(frozen=True, slots=True)
 class PlanRow:
     user: UserRow
-    months: list[MonthRow]
+    months: Sequence[MonthRow | GlanceMonth]
 
 
 _NO_CAPACITY = CapacityFacts(NO_DAYS, None, NO_DAYS, recomputing=False, version=0)
@@ -101,14 +105,13 @@ def month_row(picture: Picture, key: Key) -> MonthRow:
         recomputing=capacity.recomputing or any(cell.recomputing for cell in held),
         closed=month in picture.closed,
         cells=held,
-        load=sum((cell.days for cell in held), NO_DAYS),
+        load=sum([cell.days for cell in held], NO_DAYS),
     )
 
 
-async def check_range(session: AsyncSession, first: date, last: date) -> tuple[date, ...]:
+async def check_range(source: Source, first: date, last: date) -> tuple[date, ...]:
     """The months of a range that the plan covers. Raises BadRequest saying which range to ask for."""
-    settings = await company.current(session)
-    return check_months(first, last, settings.horizon_start, settings.horizon_end)
+    return check_months(first, last, *await company.horizon(source))
 
 
 def check_order(first: date, last: date) -> None:
@@ -129,11 +132,57 @@ def check_months(first: date, last: date, horizon_start: date, horizon_end: date
 
 async def page(reads: Reads, wanted: PlanningFilter, first: date, last: date, offset: int, limit: int) -> list[PlanRow]:
     """People by name, each with every month of the range."""
-    async with reads.session() as session:
-        months = await check_range(session, first, last)
-        people = await repository.people(session, wanted, first, last, offset, limit)
-        picture = await repository.picture(session, [user.id for user in people], first, last)
+    async with reads.light() as connection:
+        months = await check_range(connection, first, last)
+        people = await repository.people(connection, wanted, first, last, offset, limit)
+        picture = await repository.picture(connection, [user.id for user in people], first, last)
     return [PlanRow(user, [month_row(picture, (user.id, month)) for month in months]) for user in people]
+
+
+class _Figures(NamedTuple):
+    user_id: UUID
+    month: date
+    capacity: str
+    load: str
+    cells: list[GlanceCell]
+
+
+class GlanceMonth(_Figures):
+    """A person's month with its figures, as text, and nothing of how they came about."""
+
+    __slots__ = ()
+
+    @property
+    def id(self) -> UUID:
+        return month_id(self.user_id, self.month)
+
+    @property
+    def availability(self) -> Decimal:
+        return rules.availability(Decimal(self.capacity), Decimal(self.load))
+
+    @property
+    def utilisation(self) -> Decimal | None:
+        return rules.utilisation(Decimal(self.load), Decimal(self.capacity))
+
+    @property
+    def overallocated(self) -> bool:
+        return rules.is_overallocated(Decimal(self.load), Decimal(self.capacity))
+
+
+async def glance(
+    reads: Reads, wanted: PlanningFilter, first: date, last: date, offset: int, limit: int
+) -> list[PlanRow]:
+    """`page` for callers who ask for nothing but what GlanceMonth and GlanceCell have."""
+    async with reads.light() as connection:
+        months = await check_range(connection, first, last)
+        people = await repository.people(connection, wanted, first, last, offset, limit)
+        found = await read_glance(connection, [user.id for user in people], first, last)
+
+    def of(user_id: UUID, month: date) -> GlanceMonth:
+        held = found.get((user_id, month))
+        return GlanceMonth(user_id, month, *(held or ("0.00", "0.00", [])))
+
+    return [PlanRow(user, [of(user.id, month) for month in months]) for user in people]
 
 
 async def count(reads: Reads, wanted: PlanningFilter, first: date, last: date) -> int:
@@ -141,10 +190,12 @@ async def count(reads: Reads, wanted: PlanningFilter, first: date, last: date) -
         return await repository.count_people(session, wanted, first, last)
 
 
-async def months_of_users(session: AsyncSession, user_ids: Sequence[UUID], first: date, last: date) -> list[MonthRow]:
+async def months_of_users(
+    connection: LightConnection, user_ids: Sequence[UUID], first: date, last: date
+) -> list[MonthRow]:
     """Every month of the range of each of these people, in order."""
-    months = await check_range(session, first, last)
-    picture = await repository.picture(session, user_ids, first, last)
+    months = await check_range(connection, first, last)
+    picture = await repository.picture(connection, user_ids, first, last)
     return [month_row(picture, (user_id, month)) for user_id in user_ids for month in months]
 
 
