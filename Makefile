@@ -1,7 +1,7 @@
 # Every target does its own set-up: a machine needs git, make and Python 3.11 or newer, nothing else.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test test-stock check fmt schema settings migration graphiql graphiql-check audits bench clean
+.PHONY: help run test test-stock check fmt schema settings migration graphiql graphiql-check audits schema-lint audit-dependencies fuzz faults bench clean
 
 PYTHON ?= python3
 PORT ?= 8200
@@ -31,6 +31,8 @@ check: $(READY) ## What CI runs beside the tests: style, types, direction of imp
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/bandit -q -c pyproject.toml -r server schema execution clients scripts 2>/dev/null || $(BIN)/bandit -c pyproject.toml -r server schema execution clients scripts
+	$(BIN)/python -m scripts.check_lengths
 	$(BIN)/plancharge export-schema --check --output schema/schema.graphql
 	$(BIN)/python -m scripts.document_settings --check
 	$(BIN)/python scripts/build_graphiql.py --check
@@ -57,9 +59,21 @@ graphiql-check: $(READY) ## Compare server/graphiql with a fresh build
 audits: $(READY) ## The public audits of GraphQL over HTTP, against a real server
 	@$(BIN)/python -m scripts.run_audits
 
+schema-lint: $(READY) ## graphql-eslint's recommended rules over the schema
+	@$(BIN)/python -m scripts.lint_schema
+
+audit-dependencies: $(READY) ## Known vulnerabilities of what uv.lock and GraphiQL name
+	@$(BIN)/python -m scripts.audit_dependencies
+
+fuzz: $(READY) ## Invented documents against a real server; FUZZ_EXAMPLES=500 for others than CI's
+	@$(BIN)/python -m pytest tests/fuzzing/fuzz_graphql.py -q -s
+
+faults: $(READY) ## Kill, pause and restart PostgreSQL, Redis and the server under load; ARGS=--list shows what
+	@$(BIN)/python -m faults $(ARGS)
+
 bench: $(READY) ## Measure against other GraphQL servers (about an hour); ARGS=--quick for a smoke run
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## Remove what was built, and the data of `make run` (.plancharge)
 	rm -rf .venv .plancharge .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov dist
-	rm -rf graphiql/node_modules tests/conformance/node_modules benchmarks/.venv benchmarks/.data benchmarks/peers/*/node_modules
+	rm -rf graphiql/node_modules tests/conformance/node_modules tests/schema/lint/node_modules benchmarks/.venv benchmarks/.data benchmarks/peers/*/node_modules

@@ -49,30 +49,13 @@ def sample_company(seed: int, people: int, projects: int, today: date, *, declar
     only when they are asked for. Every 7th person works part time and every 11th had an earlier contract, half of them
     one that ended over a year ago, which PayFit hides.
     """
-    dice = random.Random(seed)  # noqa: S311 - a company that can be made again, not a secret
+    dice = random.Random(seed)  # noqa: S311 - a company that can be made again, not a secret  # nosec B311
     staff = [_collaborator(seed, number) for number in range(people)]
     contracts = [contract for number, one in enumerate(staff) for contract in _contracts(seed, number, one, today)]
     running = [contract for contract in contracts if contract.end_date is None]
     absences = [absence for number, one in enumerate(running) for absence in _absences(seed, number, one, today, dice)]
-    users = [
-        User(
-            id=_id(seed, "user", number),
-            name=f"{one.first_name} {one.last_name}",
-            email=one.email,
-            role="admin" if number == 0 else "member",
-        )
-        for number, one in enumerate(staff)
-    ]
-    works = [
-        Project(
-            id=_id(seed, "project", number),
-            name=f"Projet {number + 1:03}",
-            code=f"P{number + 1:03}",
-            customer_id=_id(seed, "customer", number // 3),
-            status="done" if number % 10 == 9 else "active",
-        )
-        for number in range(projects)
-    ]
+    users = [_user(seed, number, one) for number, one in enumerate(staff)]
+    works = [_project(seed, number) for number in range(projects)]
     tasks = [task for number, project in enumerate(works) for task in _tasks(seed, number, project, today)]
     return Company(
         id=_id(seed, "company", 0),
@@ -89,6 +72,21 @@ def sample_company(seed: int, people: int, projects: int, today: date, *, declar
             tuple(task.id for task in tasks if task.parent_id is not None),
             tuple(_working_days_before(today, declared_days)),
         ),
+    )
+
+
+def _user(seed: int, number: int, one: Collaborator) -> User:
+    role = "admin" if number == 0 else "member"
+    return User(id=_id(seed, "user", number), name=f"{one.first_name} {one.last_name}", email=one.email, role=role)
+
+
+def _project(seed: int, number: int) -> Project:
+    return Project(
+        id=_id(seed, "project", number),
+        name=f"Projet {number + 1:03}",
+        code=f"P{number + 1:03}",
+        customer_id=_id(seed, "customer", number // 3),
+        status="done" if number % 10 == 9 else "active",
     )
 
 

@@ -29,11 +29,11 @@ _OLD_FACTS = ", ".join(f"a.{name}" for name in _FACTS.split(", "))
 _NEW_FACTS = ", ".join(f"excluded.{name}" for name in _FACTS.split(", "))
 
 _UNOWNED = text(
-    f"SELECT contract, count(*) AS records FROM ({_OWNED}) AS o WHERE user_id IS NULL GROUP BY 1 ORDER BY 1"  # noqa: S608
+    f"SELECT contract, count(*) AS records FROM ({_OWNED}) AS o WHERE user_id IS NULL GROUP BY 1 ORDER BY 1"  # noqa: S608 - own constants only; values are bound  # nosec B608
 )
 # Typed here before PayFit was connected, and the same: it is PayFit's from now on, instead of standing there twice.
 _ADOPT = text(
-    "UPDATE absences a SET source = 'PAYFIT', external_id = chosen.external_id, version = a.version + 1,"  # noqa: S608
+    "UPDATE absences a SET source = 'PAYFIT', external_id = chosen.external_id, version = a.version + 1,"  # noqa: S608 - own constants only; values are bound  # nosec B608
     " updated_at = now() FROM (SELECT DISTINCT ON (typed.id) typed.id, o.external_id FROM"
     f" (SELECT DISTINCT ON (user_id, start_date, start_half, end_date, end_half, type) * FROM ({_OWNED}) AS every"
     "  ORDER BY user_id, start_date, start_half, end_date, end_half, type, external_id) AS o JOIN LATERAL"
@@ -45,7 +45,7 @@ _ADOPT = text(
 )
 # `old` reads what was there before, since all parts of a statement see the same snapshot.
 _PUT = text(
-    f"WITH o AS ({_OWNED}), old AS (SELECT a.user_id, a.start_date, a.end_date FROM absences a JOIN o"  # noqa: S608
+    f"WITH o AS ({_OWNED}), old AS (SELECT a.user_id, a.start_date, a.end_date FROM absences a JOIN o"  # noqa: S608 - own constants only; values are bound  # nosec B608
     "  ON a.source = 'PAYFIT' AND a.external_id = o.external_id WHERE o.user_id IS NOT NULL AND"
     f"  ({_OLD_FACTS}) IS DISTINCT FROM ({', '.join('o.' + name for name in _FACTS.split(', '))})),"
     f" put AS (INSERT INTO absences AS a (id, source, external_id, {_FACTS})"

@@ -38,7 +38,7 @@ class Differing:
 
 # What was kept stays kept against the value that it was kept against; another one asks again.
 _PUT = text(
-    "INSERT INTO sync_conflicts AS c"  # noqa: S608
+    "INSERT INTO sync_conflicts AS c"  # noqa: S608 - own constants only; values are bound  # nosec B608
     " (id, provider, resource, resource_id, field, local_value, external_value, run_id, state)"
     f" SELECT {NEW_ID}, :provider, :resource, resource_id, field, local_value, external_value, :run_id, 'OPEN'"
     " FROM unnest(CAST(:resource_id AS uuid[]), CAST(:field AS text[]), CAST(:local_value AS text[]),"
@@ -59,7 +59,7 @@ _READ = {
 }
 _SETTLE = {
     resource: text(
-        "UPDATE sync_conflicts c SET state = 'SETTLED', resolved_at = now(), updated_at = now()"  # noqa: S608
+        "UPDATE sync_conflicts c SET state = 'SETTLED', resolved_at = now(), updated_at = now()"  # noqa: S608 - own constants only; values are bound  # nosec B608
         f" WHERE c.provider = :provider AND c.resource = :resource AND c.state = 'OPEN' AND c.resource_id IN ({read})"
         " AND NOT EXISTS (SELECT FROM unnest(CAST(:resource_id AS uuid[]), CAST(:field AS text[]))"
         " AS now (resource_id, field) WHERE now.resource_id = c.resource_id AND now.field = c.field)"

@@ -52,7 +52,7 @@ _USERS = text("SELECT DISTINCT user_id FROM sync_declared WHERE user_id IS NOT N
 
 # `old`: the days and projects that lose time. A declaration of no time is none.
 _PUT = text(
-    "WITH new AS (SELECT external_id, user_id, project_id, day, seconds FROM sync_declared"  # noqa: S608
+    "WITH new AS (SELECT external_id, user_id, project_id, day, seconds FROM sync_declared"  # noqa: S608 - own constants only; values are bound  # nosec B608
     "  WHERE user_id = ANY(CAST(:users AS uuid[])) AND project_id IS NOT NULL AND seconds > 0),"
     " old AS (SELECT t.user_id, t.project_id, t.day FROM time_entries t JOIN new n ON t.provider = 'GRYZZLY'"
     "  AND t.external_id = n.external_id WHERE (t.user_id, t.project_id, t.day, t.seconds)"

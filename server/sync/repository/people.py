@@ -22,7 +22,7 @@ NEW_ID = (
 COLUMN = {Provider.PAYFIT: "payfit_employee_id", Provider.GRYZZLY: "gryzzly_user_id"}
 
 _PUT = text(
-    "INSERT INTO external_people AS p (id, provider, external_id, first_name, last_name, email, state)"  # noqa: S608
+    "INSERT INTO external_people AS p (id, provider, external_id, first_name, last_name, email, state)"  # noqa: S608 - own constants only; values are bound  # nosec B608
     f" SELECT {NEW_ID}, :provider, external_id, data->>'first_name', data->>'last_name', data->>'email', 'UNMATCHED'"
     " FROM sync_staging WHERE run_id = :run_id AND kind = 'PERSON' ORDER BY external_id"
     " ON CONFLICT (provider, external_id) DO UPDATE SET first_name = excluded.first_name,"
@@ -32,7 +32,7 @@ _PUT = text(
 )
 _UNLINK = {
     provider: text(
-        "UPDATE external_people SET state = 'UNMATCHED', given = NULL, updated_at = now() WHERE provider = :provider"  # noqa: S608
+        "UPDATE external_people SET state = 'UNMATCHED', given = NULL, updated_at = now() WHERE provider = :provider"  # noqa: S608 - own constants only; values are bound  # nosec B608
         f" AND state = 'LINKED' AND NOT EXISTS (SELECT FROM user_mappings WHERE {column} = external_id)"
     )
     for provider, column in COLUMN.items()
@@ -44,7 +44,7 @@ _UNMAPPED = text(
 )
 _CANDIDATES = {
     provider: text(
-        "SELECT u.id, u.first_name, u.last_name, u.email FROM users u WHERE NOT u.is_service AND NOT EXISTS"  # noqa: S608
+        "SELECT u.id, u.first_name, u.last_name, u.email FROM users u WHERE NOT u.is_service AND NOT EXISTS"  # noqa: S608 - own constants only; values are bound  # nosec B608
         f" (SELECT FROM user_mappings m WHERE m.user_id = u.id AND m.{column} IS NOT NULL) ORDER BY u.id"
     )
     for provider, column in COLUMN.items()
@@ -69,7 +69,7 @@ async def candidates(session: AsyncSession, provider: Provider) -> Sequence[Any]
 
 _LINK = {
     provider: text(
-        f"INSERT INTO user_mappings AS m (id, user_id, {column}, metadata, created_by_id)"  # noqa: S608
+        f"INSERT INTO user_mappings AS m (id, user_id, {column}, metadata, created_by_id)"  # noqa: S608 - own constants only; values are bound  # nosec B608
         f" SELECT {NEW_ID}, user_id, external_id, CAST(details AS jsonb), :created_by_id FROM unnest("
         "CAST(:user_ids AS uuid[]), CAST(:external_ids AS text[]), CAST(:details AS text[]))"
         " AS new (user_id, external_id, details) ORDER BY user_id"

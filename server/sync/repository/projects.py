@@ -41,7 +41,7 @@ class Link:
 
 
 _LINK = text(
-    "INSERT INTO external_projects AS e (id, provider, external_id, project_id, given)"  # noqa: S608
+    "INSERT INTO external_projects AS e (id, provider, external_id, project_id, given)"  # noqa: S608 - own constants only; values are bound  # nosec B608
     f" SELECT {NEW_ID}, 'GRYZZLY', external_id, project_id, CAST(given AS jsonb) FROM unnest("
     "CAST(:external_id AS text[]), CAST(:project_id AS uuid[]), CAST(:given AS text[]))"
     " AS new (external_id, project_id, given) ORDER BY external_id ON CONFLICT (provider, external_id) DO UPDATE SET"
@@ -62,7 +62,7 @@ _TASKS = (
     " WHERE s.run_id = :run_id AND s.kind = 'TASK'"
 )
 _PUT_TASKS = text(
-    "WITH put AS (INSERT INTO tasks AS t (id, provider, external_id, project_id, name, completed_at)"  # noqa: S608
+    "WITH put AS (INSERT INTO tasks AS t (id, provider, external_id, project_id, name, completed_at)"  # noqa: S608 - own constants only; values are bound  # nosec B608
     f" SELECT {NEW_ID}, 'GRYZZLY', external_id, project_id, name, completed_at FROM ({_TASKS}) AS s"
     " ORDER BY external_id ON CONFLICT (provider, external_id) DO UPDATE SET project_id = excluded.project_id,"
     " name = excluded.name, completed_at = excluded.completed_at, updated_at = now()"
@@ -71,7 +71,7 @@ _PUT_TASKS = text(
     " SELECT count(*) FILTER (WHERE created) AS created, count(*) FILTER (WHERE NOT created) AS updated FROM put"
 )
 _PARENTS = text(
-    f"UPDATE tasks t SET parent_id = p.id, updated_at = now() FROM ({_TASKS}) AS s"  # noqa: S608
+    f"UPDATE tasks t SET parent_id = p.id, updated_at = now() FROM ({_TASKS}) AS s"  # noqa: S608 - own constants only; values are bound  # nosec B608
     " LEFT JOIN tasks p ON p.provider = 'GRYZZLY' AND p.external_id = s.parent"
     " WHERE t.provider = 'GRYZZLY' AND t.external_id = s.external_id AND t.parent_id IS DISTINCT FROM p.id"
 )

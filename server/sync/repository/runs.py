@@ -120,13 +120,13 @@ _ABANDONED = (
     " OR (state = 'QUEUED' AND greatest(due_at, created_at) < now() - make_interval(secs => :queue_seconds)))"
 )
 _LOSE = text(
-    "UPDATE sync_runs SET state = 'LOST', lease = NULL, finished_at = now(), cause = 'lost', message = CASE state"  # noqa: S608
+    "UPDATE sync_runs SET state = 'LOST', lease = NULL, finished_at = now(), cause = 'lost', message = CASE state"  # noqa: S608 - own constants only; values are bound  # nosec B608
     " WHEN 'QUEUED' THEN 'No worker picked the run up: check that one is running, then start the sync again.'"
     " ELSE 'The worker of this run ended or lost the database; nothing of it was applied. Start the sync again.' END"
     f" WHERE id IN (SELECT id FROM sync_runs WHERE {_ABANDONED}"
     " ORDER BY id FOR UPDATE SKIP LOCKED) RETURNING id, provider"
 )
-_IS_ABANDONED = text(f"SELECT EXISTS (SELECT FROM sync_runs WHERE id = :id AND {_ABANDONED})")  # noqa: S608
+_IS_ABANDONED = text(f"SELECT EXISTS (SELECT FROM sync_runs WHERE id = :id AND {_ABANDONED})")  # noqa: S608 - own constants only; values are bound  # nosec B608
 
 
 async def lose_abandoned(session: AsyncSession, lease_seconds: float, queue_seconds: float) -> Sequence[Any]:
