@@ -76,12 +76,12 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, head: bytes) -> bool:
         status, *lines = head.split(b"\r\n")
-        if status.split(b" ")[1] != b"200":
+        if status.split(b" ")[1] not in (b"200", b"304"):  # 304 comes to who asks for it
             self._fail(f"answered {status.decode()}")
             return False
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
         self._chunked = headers.get(b"transfer-encoding", b"").lower() == b"chunked"
-        self._left = None if self._chunked else int(headers[b"content-length"])
+        self._left = None if self._chunked else int(headers.get(b"content-length", 0))
         self._size = 0
         return True
 
@@ -110,9 +110,11 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
 
-def requests(port: int, headers: dict[str, str], bodies: list[str]) -> Iterator[bytes]:
-    """The same few requests in a circle."""
+def requests(port: int, headers: dict[str, str], bodies: list[str], path: str | None = None) -> Iterator[bytes]:
+    """The same few requests in a circle; with a path, GETs of it."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    if path is not None:
+        return itertools.repeat(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{lines}\r\n".encode())
     made = []
     for text in bodies:
         body = text.encode()
@@ -126,7 +128,7 @@ def _given(connection: Connection) -> Connection:
 
 
 async def run(spec: dict[str, Any]) -> Window:
-    """`spec`: port, headers, seconds and, for each connection, the bodies that it sends in a circle."""
+    """`spec`: port, headers, seconds and, for each connection, its bodies, sent in a circle; for GETs `path`."""
     loop = asyncio.get_running_loop()
     window = Window()
     cpu, started = time.process_time(), time.perf_counter()
@@ -134,7 +136,7 @@ async def run(spec: dict[str, Any]) -> Window:
     waiting = []
     for bodies in spec["bodies"]:
         done: asyncio.Future[None] = loop.create_future()
-        source = requests(spec["port"], spec["headers"], bodies)
+        source = requests(spec["port"], spec["headers"], bodies, spec.get("path"))
         connection = Connection(source, until, window, done)
         await loop.create_connection(partial(_given, connection), "127.0.0.1", spec["port"])
         waiting.append(done)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import orjson
 import structlog
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -38,6 +39,12 @@ OPERATION_SECONDS = Histogram(
 )
 EXECUTIONS = Counter("plancharge_graphql_executions", "Operations and events by executor", ["executor", "reason"])
 PLANS = Counter("plancharge_graphql_plans", "Documents compiled; grows with each request if documents are parsed anew")
+RESPONSES = Counter(
+    "plancharge_response_cache", "Plans and reports asked for that may be kept, by outcome", ["outcome"]
+)
+KEPT_RESPONSE_BYTES = Gauge(
+    "plancharge_response_cache_bytes", "Memory of the answers that are kept", multiprocess_mode="livesum"
+)
 LOADER_BATCHES = Counter("plancharge_dataloader_batches", "Batches that a dataloader fetched", ["loader"])
 LOADER_KEYS = Counter("plancharge_dataloader_keys", "Keys that a dataloader fetched", ["loader"])
 STATEMENTS = Counter("plancharge_sql_statements", "Statements sent to PostgreSQL", ["kind"])
@@ -51,6 +58,10 @@ _OPERATION_NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,63}")
 _KINDS = {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "COPY", "BEGIN", "SET"}
 
 
+def _json(event: Any, default: Any, **_: Any) -> str:
+    return orjson.dumps(event, default=default).decode()
+
+
 def configure_logging(settings: Settings) -> None:
     """One JSON object a line on standard output, for our loggers and for libraries' alike."""
     shared: list[Any] = [
@@ -60,7 +71,7 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     # A plain traceback: structlog's console prints local variables by default, which may be personal data.
-    last: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    last: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)]
     if settings.log_format == "console":
         last = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     handler = logging.StreamHandler(sys.stdout)

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MINIMUM_SECRET_LENGTH = 32
 SCHEDULE = r"^(off|hourly:[0-5]\d|([01]\d|2[0-3]):[0-5]\d)$"
-DEMO_PASSWORD = "plan-de-charge-2026"  # noqa: S105 — published in the README; demo accounts exist outside production only
+DEMO_PASSWORD = "plan-de-charge-2026"  # noqa: S105 — published in the README; demo accounts exist outside production only  # nosec B105
 # Passwords that stand in documents and images: a database behind one of them is open to its readers.
 PUBLISHED_PASSWORDS = {
     "secret",
@@ -93,9 +93,25 @@ class Settings(BaseSettings):
     trusted_documents_only: bool = Field(
         False, description="Whether no other documents are run; GraphiQL needs others, so not where people use it"
     )
+    response_cache_bytes: int = Field(
+        64 * 2**20,
+        ge=0,
+        description="Memory per process for answers of planning and utilisation; 0 keeps none, and no ETags",
+    )
+    request_seconds: float = Field(
+        25,
+        ge=0.1,
+        description="Longest that an operation may take; a server that stops waits 2 s more for those at hand",
+    )
     statement_timeout_ms: int = Field(30_000, ge=100, description="PostgreSQL ends a statement that runs longer")
     database_pool_size: int = Field(10, ge=1, le=200, description="Connections per process that are kept open")
     database_pool_overflow: int = Field(10, ge=0, le=200, description="Connections per process opened under load")
+    database_pooler: str = Field(
+        "none",
+        pattern="^(none|transaction)$",
+        description="transaction: DATABASE_URL leads to PgBouncer, or another pooler, in transaction mode; "
+        "docs/scale.md says what else that takes",
+    )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")
     log_format: str = Field("json", pattern="^(json|console)$", description="json, or console for people")
     payfit_api_key: SecretStr | None = Field(None, description="Customer key of PayFit; without it there is no sync")

@@ -32,7 +32,9 @@ ASSIGNMENTS = (
 PEOPLE = (
     f"SELECT {USER} FROM users WHERE NOT is_service AND (is_active OR (status = 'LEFT' AND EXISTS (SELECT"
     " FROM contracts AS c WHERE c.user_id = users.id AND c.start_date < $2::date + interval '1 month'"
-    " AND (c.end_date IS NULL OR c.end_date >= $1::date))))"
+    " AND (c.end_date IS NULL OR c.end_date >= $1::date))) OR (status = 'DEACTIVATED' AND EXISTS (SELECT"
+    " FROM forecasts AS f WHERE f.user_id = users.id AND f.month BETWEEN $1::date AND $2::date"
+    " AND COALESCE(f.stated, f.expected) <> 0)))"
     " ORDER BY lower(last_name), lower(first_name), users.id OFFSET $3 LIMIT $4"
 )
 CAPACITIES = (

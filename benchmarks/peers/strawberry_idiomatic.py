@@ -32,7 +32,7 @@ from benchmarks.peers.strawberry_types import first_day
 from benchmarks.peers.strawberry_write import write_cells
 from benchmarks.peers.token import holder
 from server.planning.domain.months import last_day, months_between
-from server.planning.models import ContractRow
+from server.planning.models import ContractRow, ForecastRow
 from server.projects.models import ProjectRow
 from server.users.models import UserRow, UserStatus
 
@@ -64,9 +64,10 @@ class Query:
     ) -> types.PlanningPage:
         months = list(months_between(first_day(first), first_day(last)))
         left = (UserRow.status == UserStatus.LEFT) & _under_contract(months)
+        shut_out = (UserRow.status == UserStatus.DEACTIVATED) & _loaded(months)
         statement = (
             select(UserRow)
-            .where(UserRow.is_service.is_(False), or_(UserRow.is_active, left))
+            .where(UserRow.is_service.is_(False), or_(UserRow.is_active, left, shut_out))
             .order_by(func.lower(UserRow.last_name), func.lower(UserRow.first_name), UserRow.id)
             .offset((page - 1) * size)
             .limit(size)
@@ -81,6 +82,14 @@ def _under_contract(months: list[date]) -> Any:
         ContractRow.user_id == UserRow.id,
         ContractRow.start_date <= last_day(months[-1]),
         or_(ContractRow.end_date.is_(None), ContractRow.end_date >= months[0]),
+    )
+
+
+def _loaded(months: list[date]) -> Any:
+    return exists().where(
+        ForecastRow.user_id == UserRow.id,
+        ForecastRow.month.between(months[0], months[-1]),
+        func.coalesce(ForecastRow.stated, ForecastRow.expected) != 0,
     )
 
 

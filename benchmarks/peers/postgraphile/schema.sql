@@ -40,7 +40,9 @@ LANGUAGE sql STABLE AS $$
     SELECT u.id, u.email, u.first_name, u.last_name FROM public.users AS u
     WHERE NOT u.is_service AND (u.is_active OR (u.status = 'LEFT' AND EXISTS (SELECT FROM public.contracts AS c
         WHERE c.user_id = u.id AND c.start_date < to_month + interval '1 month'
-            AND (c.end_date IS NULL OR c.end_date >= from_month))))
+            AND (c.end_date IS NULL OR c.end_date >= from_month)))
+        OR (u.status = 'DEACTIVATED' AND EXISTS (SELECT FROM public.forecasts AS f WHERE f.user_id = u.id
+            AND f.month BETWEEN from_month AND to_month AND COALESCE(f.stated, f.expected) <> 0)))
     ORDER BY lower(u.last_name), lower(u.first_name), u.id OFFSET (page - 1) * size LIMIT size
 $$;
 
