@@ -39,6 +39,11 @@ OPERATION_SECONDS = Histogram(
 )
 EXECUTIONS = Counter("plancharge_graphql_executions", "Operations and events by executor", ["executor", "reason"])
 PLANS = Counter("plancharge_graphql_plans", "Documents compiled; grows with each request if documents are parsed anew")
+DOCUMENTS = Counter("plancharge_graphql_documents", "Documents by whether they were parsed before", ["outcome"])
+KEPT_DOCUMENTS = Gauge(
+    "plancharge_graphql_documents_kept", "Parsed documents that are kept", multiprocess_mode="livesum"
+)
+KEPT_TOKENS = Gauge("plancharge_graphql_tokens_kept", "Tokens of the documents kept", multiprocess_mode="livesum")
 RESPONSES = Counter(
     "plancharge_response_cache", "Plans and reports asked for that may be kept, by outcome", ["outcome"]
 )

@@ -75,6 +75,10 @@ async def test_one_scrape_counts_what_all_workers_did(workers: Running, make: Fa
     assert grew("plancharge_http_request_seconds_count", route="/graphql") == 41
     assert grew("plancharge_sql_statements_total", kind="SELECT") >= 1
     assert grew("plancharge_sql_statement_seconds_count", kind="SELECT") >= 1
+    known, new = (grew("plancharge_graphql_documents_total", outcome=outcome) for outcome in ("known", "new"))
+    assert (known + new, new) == (41, pytest.approx(22, abs=1))  # NAMED is new to each worker, if both got one
+    assert grew("plancharge_graphql_documents_kept") == new
+    assert grew("plancharge_graphql_tokens_kept") > new
     assert samples(after, "plancharge_websockets") == 0
     # pids are no label: each counter is one line, whatever the number of workers
     lines = [line for line in after.splitlines() if line.startswith("plancharge_graphql_operations_total{")]

@@ -11,6 +11,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from schema.limits.analysis import Analysis, analyse
+from server import observability
 
 KEPT_TOKENS = 100_000
 """of all documents together, half a kilobyte each and so 50 MB: a bound on their number would let the largest ones fill
@@ -44,13 +45,17 @@ class Documents:
         kept = self._kept.get(text)
         if kept is not None:
             self._kept.move_to_end(text)
+            observability.DOCUMENTS.labels("known").inc()
             return kept
+        observability.DOCUMENTS.labels("new").inc()
         document = parse(text, max_tokens=max_tokens)
         prepared = Prepared(document, analyse(schema, document))
         self._kept[text] = prepared
         self._tokens += document.token_count
         while self._tokens > KEPT_TOKENS:
             self._tokens -= self._kept.popitem(last=False)[1].document.token_count
+        observability.KEPT_DOCUMENTS.set(len(self._kept))
+        observability.KEPT_TOKENS.set(self._tokens)
         return prepared
 
     def validated(self, schema: GraphQLSchema, prepared: Prepared, *, hide_suggestions: bool) -> list[GraphQLError]:
