@@ -52,6 +52,14 @@ class BatchLoader(Generic[Key, Found]):
             return list(map(batch.values.__getitem__, keys))
         return [batch_of[key].values[key] for key in keys]
 
+    def forget(self, batch: _Batch[Key, Found]) -> None:
+        """Have a cancelled batch's keys fetched anew by whoever asks for them next."""
+        if self.next is batch:
+            self.next = None
+        for key in batch.keys:
+            if self._batch_of.get(key) is batch:
+                del self._batch_of[key]
+
 
 class _Batch(Generic[Key, Found]):
     """Keys that are fetched together, from the next turn of the event loop on."""
@@ -75,3 +83,4 @@ class _Batch(Generic[Key, Found]):
             self._waiting -= 1
             if not self._waiting and not self._task.done():
                 self._task.cancel()
+                self._loader.forget(self)

@@ -48,6 +48,14 @@ def by_key(source: Open, fetch: Fetch, key: Callable[[Any], Any]) -> BatchLoader
     return BatchLoader(batch)
 
 
+def by_id(source: Open, fetch: Fetch) -> BatchLoader[UUID | str, Any]:
+    """id -> its row or None. An id may be given as its text, which is how light rows of many have it."""
+    loader = by_key(source, fetch, _ID)
+    batch = loader.fetch
+    loader.fetch = lambda keys: batch([UUID(key) if isinstance(key, str) else key for key in keys])
+    return loader
+
+
 def grouped_by(source: Open, fetch: Fetch, key: Callable[[Any], Any]) -> BatchLoader[Any, list[Any]]:
     """key -> its rows in the order of `fetch`, possibly none; one statement per batch."""
 
@@ -93,11 +101,16 @@ class Loaders:
 
     @property
     def user(self) -> BatchLoader[UUID, UserRow | None]:
-        return self._once("user", lambda: by_key(self._reads.light, users.light_by_ids, key=_ID))
+        return self._once("user", lambda: by_id(self._reads.light, users.light_by_ids))
+
+    @property
+    def brief_user(self) -> BatchLoader[UUID, UserRow | None]:
+        """For whoever asks of a person nothing but users.BRIEF."""
+        return self._once("brief_user", lambda: by_id(self._reads.light, users.brief_by_ids))
 
     @property
     def business_unit(self) -> BatchLoader[UUID, BusinessUnitRow | None]:
-        return self._once("business_unit", lambda: by_key(self._reads.light, users.light_units_by_ids, key=_ID))
+        return self._once("business_unit", lambda: by_id(self._reads.light, users.light_units_by_ids))
 
     @property
     def user_roles(self) -> BatchLoader[UUID, list[Row[UUID, RoleRow]]]:
@@ -113,7 +126,12 @@ class Loaders:
 
     @property
     def project(self) -> BatchLoader[UUID, ProjectRow | None]:
-        return self._once("project", lambda: by_key(self._reads.light, projects.light_by_ids, key=_ID))
+        return self._once("project", lambda: by_id(self._reads.light, projects.light_by_ids))
+
+    @property
+    def brief_project(self) -> BatchLoader[UUID, ProjectRow | None]:
+        """For whoever asks of a project nothing but projects.BRIEF."""
+        return self._once("brief_project", lambda: by_id(self._reads.light, projects.brief_by_ids))
 
     @property
     def capacity_lines(self) -> BatchLoader[CapacityKey, CapacityLines]:
@@ -139,14 +157,16 @@ class Loaders:
         name = ("project_months", first, last)
         return self._once(name, lambda: grouped_by(self._reads.session, fetch, key=_PROJECT_ID))
 
-    def assignments_of_user(self, period: Period) -> BatchLoader[UUID, list[AssignmentRow]]:
-        """person -> their assignments that reach into the period."""
-        fetch, name = partial(assignments.of_users, period=period), ("assignments_of_user", period)
+    def assignments_of_user(self, period: Period, *, brief: bool = False) -> BatchLoader[UUID, list[AssignmentRow]]:
+        """person -> their assignments that reach into the period; with assignments.BRIEF alone if `brief`."""
+        fetch = partial(assignments.of_users, period=period, brief=brief)
+        name = ("assignments_of_user", period, brief)
         return self._once(name, lambda: grouped_by(self._reads.light, fetch, key=_USER_ID))
 
-    def assignments_of_project(self, period: Period) -> BatchLoader[UUID, list[AssignmentRow]]:
-        """project -> the assignments to it that reach into the period."""
-        fetch, name = partial(assignments.of_projects, period=period), ("assignments_of_project", period)
+    def assignments_of_project(self, period: Period, *, brief: bool = False) -> BatchLoader[UUID, list[AssignmentRow]]:
+        """project -> the assignments to it that reach into the period; with assignments.BRIEF alone if `brief`."""
+        fetch = partial(assignments.of_projects, period=period, brief=brief)
+        name = ("assignments_of_project", period, brief)
         return self._once(name, lambda: grouped_by(self._reads.light, fetch, key=_PROJECT_ID))
 
     def sync_refusals(self, first: int) -> BatchLoader[UUID, list[SyncRefusalRow]]:

@@ -10,12 +10,12 @@ import strawberry
 
 from execution import Loader, loader_field
 from schema.context import Context, Info
-from schema.edges import to_business_unit
+from schema.edges import BRIEF_ASSIGNMENT, BRIEF_PROJECT, to_business_unit
 from schema.enums import described
 from schema.errors import Payload, shown
 from schema.idempotency import Idempotent
 from schema.inputs import given
-from schema.pages import IncrementalPage, PageNumber, PageSize, selects, window
+from schema.pages import IncrementalPage, PageNumber, PageSize, selected, selects, window
 from schema.permissions import mutation, query, requires
 from schema.refs import AssignmentRef, BusinessUnitRef, ProjectMonthRef
 from schema.scalars import Month
@@ -68,7 +68,8 @@ def _assignments(
         date | None, strawberry.argument(description="Only those that start on this day or earlier.")
     ] = None,
 ) -> Loader:
-    return info.context.loaders.assignments_of_project(Period(active_from, active_to))
+    brief = selected(info) <= BRIEF_ASSIGNMENT
+    return info.context.loaders.assignments_of_project(Period(active_from, active_to), brief=brief)
 
 
 @strawberry.type(description="Something that people work on.")
@@ -160,7 +161,8 @@ class Queries:
         offset, limit = window(page, size)
         mark = await next_updated_after(info.context.reads) if selects(info, "nextUpdatedAfter") else None
         async with info.context.reads.light() as connection:
-            items = list(await repository.page(connection, wanted, order_by, offset, limit))
+            brief = selected(info, "items") <= BRIEF_PROJECT | {"assignments", "months"}
+            items = list(await repository.page(connection, wanted, order_by, offset, limit, brief=brief))
 
         async def count() -> int:
             async with info.context.reads.session() as session:

@@ -134,7 +134,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         "A calendar month: `2026-03`.",
         'a month such as "2026-03"',
         _month,
-        lambda value: value.isoformat()[:7],
+        _or_text(lambda value: value.isoformat()[:7]),
         None,
     ),
     Decimal: _scalar(

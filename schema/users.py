@@ -10,12 +10,12 @@ import strawberry
 
 from execution import Loader, loader_field
 from schema.context import Context, Info
-from schema.edges import to_business_unit
+from schema.edges import BRIEF_ASSIGNMENT, to_business_unit
 from schema.enums import described
 from schema.errors import Payload, shown
 from schema.idempotency import Idempotent
 from schema.inputs import given
-from schema.pages import IncrementalPage, PageNumber, PageSize, selects, window
+from schema.pages import IncrementalPage, PageNumber, PageSize, selected, selects, window
 from schema.permissions import mutation, query, requires
 from schema.refs import AssignmentRef, BusinessUnitRef, PlanningMonthRef, RoleRef
 from schema.scalars import Month
@@ -69,7 +69,8 @@ def _assignments(
         date | None, strawberry.argument(description="Only those that start on this day or earlier.")
     ] = None,
 ) -> Loader:
-    return info.context.loaders.assignments_of_user(Period(active_from, active_to))
+    brief = selected(info) <= BRIEF_ASSIGNMENT
+    return info.context.loaders.assignments_of_user(Period(active_from, active_to), brief=brief)
 
 
 @strawberry.type(description="A person who can be planned, or a tool's service user.")

@@ -40,12 +40,14 @@ _DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 _COMPILED: LRUCache[Any, Any] = LRUCache(500)
 
 
-def light(row: type[Row], *, without: Sequence[str] = ()) -> tuple[list[Any], type[Row]]:
-    """The columns of a mapped class, and a named tuple with its attributes to read them into.
+def light(
+    row: type[Row], *, without: Sequence[str] = (), only: Sequence[str] | None = None
+) -> tuple[list[Any], type[Row]]:
+    """The columns of a mapped class, or some of them, and a named tuple with its attributes to read them into.
 
     For GraphQL it is what the mapped class is, and so it is typed as that; it has no session and cannot be changed.
     """
-    names = [name for name in row.__mapper__.columns.keys() if name not in without]  # noqa: SIM118 — no dict
+    names = only or [name for name in row.__mapper__.columns.keys() if name not in without]  # noqa: SIM118 — no dict
     kind = namedtuple(row.__name__, names)  # type: ignore[misc]
     return [_printed(getattr(row, name)).label(name) for name in names], cast("type[Row]", kind)
 
@@ -55,11 +57,14 @@ def _printed(column: Any) -> Any:
 
 
 class Light(Generic[R]):
-    """A statement that is compiled once; its values are the bound parameters that it names."""
+    """A statement that is compiled once; its values are the bound parameters that it names.
 
-    def __init__(self, statement: Statement, row: type[R]) -> None:
+    Without a row's class it returns the driver's records.
+    """
+
+    def __init__(self, statement: Statement, row: type[R] | None = None) -> None:
         self.compiled = statement.compile(dialect=_DIALECT)
-        self.make = _make(row)
+        self.make = row and _make(row)
 
     async def rows(self, connection: LightConnection, **values: Any) -> list[R]:
         return await connection.run(self.compiled, self.compiled.construct_params(values), self.make)
@@ -79,7 +84,7 @@ class LightConnection:
         assert isinstance(compiled, SQLCompiler)
         return await self.run(compiled, compiled.construct_params(extracted_parameters=extracted), _make(row))
 
-    async def run(self, compiled: SQLCompiler, values: Any, make: Make) -> list[Any]:
+    async def run(self, compiled: SQLCompiler, values: Any, make: Make | None) -> list[Any]:
         for listener in statement_listeners:
             listener(compiled.string)
         processors: Any = compiled._bind_processors
@@ -98,7 +103,7 @@ class LightConnection:
             away = self._driver.is_closed()
             self.failed = away or not isinstance(error, asyncpg.PostgresError)  # else it refused, and is as it was
             raise OperationalError(compiled.string, None, error, connection_invalidated=away) from error
-        return list(map(make, records))
+        return list(records if make is None else map(make, records))
 
 
 def _make(row: type[R]) -> Make:

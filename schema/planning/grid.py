@@ -11,6 +11,7 @@ import strawberry
 
 from execution import Loader, loader_field
 from schema.context import Context, Info
+from schema.edges import BRIEF_USER
 from schema.enums import described
 from schema.errors import shown
 from schema.pages import Page, PageNumber, PageSize, selected, window
@@ -89,7 +90,7 @@ class PlanningMonth:
         if shown_lines is None:
             loaders = info.context.loaders
             lines = await loaders.capacity_lines.load((parent.user_id, parent.month, parent.override))
-            projects: list[Any] = await loaders.project.load_all([cell.project_id for cell in parent.cells])
+            projects: list[Any] = await loaders.brief_project.load_all([cell.project_id for cell in parent.cells])
             names = {row.id: row.name for row in projects if row is not None}
             shown_lines = grid.explanation(parent, lines, names)
         actor = info.context.signed_in
@@ -190,7 +191,8 @@ class Queries:
             selected(info, "items", "months") <= AT_A_GLANCE
             and selected(info, "items", "months", "cells") <= CELLS_AT_A_GLANCE
         )
-        items = await (grid.glance if is_glance else grid.page)(reads, wanted, first, last, offset, limit)
+        brief = selected(info, "items", "user") <= BRIEF_USER
+        items = await (grid.glance if is_glance else grid.page)(reads, wanted, first, last, offset, limit, brief=brief)
         return PlanningPage(
             items=shown(items), page=page, size=size, count=lambda: grid.count(reads, wanted, first, last)
         )

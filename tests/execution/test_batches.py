@@ -77,6 +77,23 @@ async def test_a_batch_goes_on_while_somebody_waits_for_it_and_is_cancelled_when
     assert store.cancelled == 1
 
 
+@pytest.mark.parametrize("turns", [1, 3])
+async def test_a_batch_that_was_cancelled_is_not_joined_by_who_asks_next(turns: int) -> None:
+    """Whether it had begun or not."""
+    store = Store()
+    store.may_go_on.clear()
+    loader = BatchLoader(store.fetch)
+    alone = asyncio.create_task(loader.load_all(["a"]))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    alone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await alone
+    store.may_go_on.set()
+    assert await asyncio.wait_for(loader.load_all(["a", "b"]), 1) == ["value of a", "value of b"]
+    assert store.batches[-1] == ["a", "b"]
+
+
 def schema(name: Any = GraphQLString) -> GraphQLSchema:
     unit = GraphQLObjectType("Unit", {"code": GraphQLField(GraphQLString)})
     project = GraphQLObjectType(

@@ -83,33 +83,40 @@ async def has_contract(session: AsyncSession, user_id: UUID, first: date, last: 
     return bool((await session.scalars(select(exists().where(ContractRow.user_id == user_id, within)))).one())
 
 
-_COLUMNS, AssignmentLight = light(_A)
+BRIEF = ("id", "user_id", "project_id", "rate", "start_date", "end_date")
+"""what lists of other things say of an assignment"""
+_LIGHT, _LIGHT_BRIEF = light(_A), light(_A, only=BRIEF)
 
 
 @cache
-def _of(column: Any, has_start: bool, has_end: bool) -> Light[AssignmentRow]:
+def _of(column: Any, has_start: bool, has_end: bool, brief: bool) -> Light[AssignmentRow]:
     """By one of its ends; compiled once for each way to bound the period."""
+    columns, row = _LIGHT_BRIEF if brief else _LIGHT
     conditions = [is_any_of(column, "ids"), _A.deleted_at.is_(None)]
     if has_start:
         conditions.append(_A.end_date >= bindparam("active_from"))
     if has_end:
         conditions.append(_A.start_date <= bindparam("active_to"))
-    return Light(select(*_COLUMNS).where(*conditions).order_by(_A.start_date, _A.id), AssignmentLight)
+    return Light(select(*columns).where(*conditions).order_by(_A.start_date, _A.id), row)
 
 
-async def of_users(connection: LightConnection, ids: Sequence[UUID], *, period: Period) -> Sequence[AssignmentRow]:
-    return await _within(connection, _A.user_id, ids, period)
+async def of_users(
+    connection: LightConnection, ids: Sequence[UUID], *, period: Period, brief: bool = False
+) -> Sequence[AssignmentRow]:
+    return await _within(connection, _A.user_id, ids, period, brief)
 
 
-async def of_projects(connection: LightConnection, ids: Sequence[UUID], *, period: Period) -> Sequence[AssignmentRow]:
-    return await _within(connection, _A.project_id, ids, period)
+async def of_projects(
+    connection: LightConnection, ids: Sequence[UUID], *, period: Period, brief: bool = False
+) -> Sequence[AssignmentRow]:
+    return await _within(connection, _A.project_id, ids, period, brief)
 
 
 async def _within(
-    connection: LightConnection, column: Any, ids: Sequence[UUID], period: Period
+    connection: LightConnection, column: Any, ids: Sequence[UUID], period: Period, brief: bool
 ) -> Sequence[AssignmentRow]:
     bounds = {name: day for name, day in vars(period).items() if day is not None}
-    query = _of(column, "active_from" in bounds, "active_to" in bounds)
+    query = _of(column, "active_from" in bounds, "active_to" in bounds, brief)
     return await query.rows(connection, ids=ids, **bounds)
 
 

@@ -28,11 +28,12 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.columns import is_any
-from server.light_rows import LightConnection, Source, light, read
+from server.light_rows import LightConnection, Source, read
 from server.planning.models import CapacityRow, ClosedMonthRow, ContractRow, ForecastRow
 from server.planning.repository.cells import COLUMNS, HAS_VALUE, CellRow, LightCell
 from server.search import contains
 from server.users.models import UserRow, UserStatus
+from server.users.repository import LIGHT, LIGHT_BRIEF
 
 _C, _F, _U = CapacityRow, ForecastRow, UserRow
 
@@ -75,14 +76,19 @@ class Picture:
 BY_NAME: tuple[Any, ...] = (func.lower(_U.last_name), func.lower(_U.first_name), _U.id)
 
 
-_PERSON, PersonLight = light(_U, without=["password_hash"])
-
-
 async def people(
-    connection: LightConnection, wanted: PlanningFilter, first: date, last: date, offset: int, limit: int
+    connection: LightConnection,
+    wanted: PlanningFilter,
+    first: date,
+    last: date,
+    offset: int,
+    limit: int,
+    *,
+    brief: bool = False,
 ) -> Sequence[UserRow]:
-    statement = select(*_PERSON).where(*whom(wanted, first, last)).order_by(*BY_NAME).offset(offset).limit(limit)
-    return await connection.rows(statement, PersonLight)
+    columns, row = LIGHT_BRIEF if brief else LIGHT
+    statement = select(*columns).where(*whom(wanted, first, last)).order_by(*BY_NAME).offset(offset).limit(limit)
+    return await connection.rows(statement, row)
 
 
 async def count_people(session: AsyncSession, wanted: PlanningFilter, first: date, last: date) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,7 +23,7 @@ from server.planning.repository import cells
 from server.planning.repository import grid as repository
 from server.planning.repository import settings as company
 from server.planning.repository.cells import CellRow, ProjectTotals
-from server.planning.repository.glance import GlanceCell
+from server.planning.repository.glance import GlanceMonth
 from server.planning.repository.glance import glance as read_glance
 from server.planning.repository.grid import CapacityFacts, Picture, PlanningFilter
 from server.planning.service.calendar import company_calendar
@@ -130,59 +129,27 @@ def check_months(first: date, last: date, horizon_start: date, horizon_end: date
     return months
 
 
-async def page(reads: Reads, wanted: PlanningFilter, first: date, last: date, offset: int, limit: int) -> list[PlanRow]:
+async def page(
+    reads: Reads, wanted: PlanningFilter, first: date, last: date, offset: int, limit: int, *, brief: bool = False
+) -> list[PlanRow]:
     """People by name, each with every month of the range."""
     async with reads.light() as connection:
         months = await check_range(connection, first, last)
-        people = await repository.people(connection, wanted, first, last, offset, limit)
+        people = await repository.people(connection, wanted, first, last, offset, limit, brief=brief)
         picture = await repository.picture(connection, [user.id for user in people], first, last)
     return [PlanRow(user, [month_row(picture, (user.id, month)) for month in months]) for user in people]
 
 
-class _Figures(NamedTuple):
-    user_id: UUID
-    month: date
-    capacity: str
-    load: str
-    cells: list[GlanceCell]
-
-
-class GlanceMonth(_Figures):
-    """A person's month with its figures, as text, and nothing of how they came about."""
-
-    __slots__ = ()
-
-    @property
-    def id(self) -> UUID:
-        return month_id(self.user_id, self.month)
-
-    @property
-    def availability(self) -> Decimal:
-        return rules.availability(Decimal(self.capacity), Decimal(self.load))
-
-    @property
-    def utilisation(self) -> Decimal | None:
-        return rules.utilisation(Decimal(self.load), Decimal(self.capacity))
-
-    @property
-    def overallocated(self) -> bool:
-        return rules.is_overallocated(Decimal(self.load), Decimal(self.capacity))
-
-
 async def glance(
-    reads: Reads, wanted: PlanningFilter, first: date, last: date, offset: int, limit: int
+    reads: Reads, wanted: PlanningFilter, first: date, last: date, offset: int, limit: int, *, brief: bool = False
 ) -> list[PlanRow]:
     """`page` for callers who ask for nothing but what GlanceMonth and GlanceCell have."""
     async with reads.light() as connection:
         months = await check_range(connection, first, last)
-        people = await repository.people(connection, wanted, first, last, offset, limit)
-        found = await read_glance(connection, [user.id for user in people], first, last)
-
-    def of(user_id: UUID, month: date) -> GlanceMonth:
-        held = found.get((user_id, month))
-        return GlanceMonth(user_id, month, *(held or ("0.00", "0.00", [])))
-
-    return [PlanRow(user, [of(user.id, month) for month in months]) for user in people]
+        people = await repository.people(connection, wanted, first, last, offset, limit, brief=brief)
+        found = await read_glance(connection, [user.id for user in people], months)
+    size = len(months)
+    return [PlanRow(user, found[place * size : (place + 1) * size]) for place, user in enumerate(people)]
 
 
 async def count(reads: Reads, wanted: PlanningFilter, first: date, last: date) -> int:

@@ -1,0 +1,42 @@
+"""Rows that are read with a few of their columns answer what the whole rows answer."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from tests.factories import admin
+
+BRIEF = """query Brief { projects { items {
+  __typename id code name status startDate endDate
+  assignments { ...Given }
+} } users { items { assignments { ...Given } } } }
+fragment Given on Assignment {
+  __typename id rate startDate endDate
+  user { __typename id email firstName lastName } project { __typename id code name status startDate endDate }
+}"""
+FIELD = "__typename"
+
+
+def _without(field: str, answer: Any) -> Any:
+    if isinstance(answer, dict):
+        return {key: _without(field, value) for key, value in answer.items() if key != field}
+    return [_without(field, each) for each in answer] if isinstance(answer, list) else answer
+
+
+async def test_brief_rows_answer_what_whole_rows_answer(graphql, make, statements):
+    user = await make.user()
+    project = await make.project(start_date=date(2026, 1, 5))
+    await make.assignment(user, project, start_date=date(2026, 2, 1), end_date=date(2026, 3, 31))
+    whole = await graphql(admin(), BRIEF.replace(FIELD, f"{FIELD} version"))
+    assert any("version" in statement for statement in statements.texts)
+    statements.clear()
+    brief = await graphql(admin(), BRIEF)
+    assert brief == _without("version", whole)
+    [item] = [each for each in brief["projects"]["items"] if each["assignments"]]
+    assert item["startDate"] == "2026-01-05"
+    assert item["assignments"][0]["user"]["email"] == user.email
+    assert item["assignments"][0]["project"]["id"] == str(project.id)
+    of_them = [text for text in statements.texts if "FROM projects" in text or "FROM assignments" in text]
+    assert len(of_them) == 4  # a page, a batch, and the assignments by either end
+    assert not any("created_at" in text for text in of_them)
