@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any, Generic, TypeVar, cast
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import CompoundSelect, Date, DateTime, Numeric, Select, Text
+from sqlalchemy import CompoundSelect, Date, DateTime, Numeric, Select, Text, TextClause
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.exc import OperationalError
@@ -62,12 +62,20 @@ class Light(Generic[R]):
     Without a row's class it returns the driver's records.
     """
 
-    def __init__(self, statement: Statement, row: type[R] | None = None) -> None:
+    def __init__(self, statement: Statement | TextClause, row: type[R] | None = None) -> None:
+        self.statement = statement
         self.compiled = statement.compile(dialect=_DIALECT)
         self.make = row and _make(row)
 
     async def rows(self, connection: LightConnection, **values: Any) -> list[R]:
         return await connection.run(self.compiled, self.compiled.construct_params(values), self.make)
+
+    async def of(self, source: Source, **values: Any) -> list[R]:
+        """From either source; a session is for those who write, too."""
+        if isinstance(source, LightConnection):
+            return await self.rows(source, **values)
+        found = await source.execute(self.statement, values)
+        return list(found if self.make is None else map(self.make, found))
 
 
 class LightConnection:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Select,
     Uuid,
     and_,
+    bindparam,
     cast,
     exists,
     func,
@@ -28,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.columns import is_any
-from server.light_rows import LightConnection, Source, read
+from server.light_rows import Light, LightConnection, Source, read
 from server.planning.models import CapacityRow, ClosedMonthRow, ContractRow, ForecastRow
 from server.planning.repository.cells import COLUMNS, HAS_VALUE, CellRow, LightCell
 from server.search import contains
@@ -39,6 +41,10 @@ _C, _F, _U = CapacityRow, ForecastRow, UserRow
 
 EFFECTIVE_DAYS = func.coalesce(_F.stated, _F.expected)
 EFFECTIVE_CAPACITY = func.coalesce(_C.override, _C.computed)
+
+
+Day = date | ColumnElement[date]
+"""a day, or the parameter that stands for one"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,8 @@ class Picture:
     closed: frozenset[date]
 
 
+EVERYBODY = PlanningFilter()
+
 BY_NAME: tuple[Any, ...] = (func.lower(_U.last_name), func.lower(_U.first_name), _U.id)
 
 
@@ -86,9 +94,20 @@ async def people(
     *,
     brief: bool = False,
 ) -> Sequence[UserRow]:
+    if wanted == EVERYBODY:
+        return await _everybody(brief).rows(connection, first=first, last=last, offset=offset, limit=limit)
     columns, row = LIGHT_BRIEF if brief else LIGHT
     statement = select(*columns).where(*whom(wanted, first, last)).order_by(*BY_NAME).offset(offset).limit(limit)
     return await connection.rows(statement, row)
+
+
+@cache
+def _everybody(brief: bool) -> Light[UserRow]:
+    """Compiled once: to put the statement together takes as long as to run it."""
+    columns, row = LIGHT_BRIEF if brief else LIGHT
+    first, last = bindparam("first", type_=Date), bindparam("last", type_=Date)
+    statement = select(*columns).where(*whom(EVERYBODY, first, last)).order_by(*BY_NAME)
+    return Light(statement.offset(bindparam("offset")).limit(bindparam("limit")), row)
 
 
 async def count_people(session: AsyncSession, wanted: PlanningFilter, first: date, last: date) -> int:
@@ -104,7 +123,7 @@ async def people_among(
     return frozenset((await session.scalars(statement)).all())
 
 
-def whom(wanted: PlanningFilter, first: date, last: date) -> list[ColumnElement[bool]]:
+def whom(wanted: PlanningFilter, first: Day, last: Day) -> list[ColumnElement[bool]]:
     """Conditions on `users`. Service users are never planned; people who left are, in months of their contracts.
 
     People who were shut out are where they have load, so that what a past month came to does not change with them.
@@ -136,13 +155,13 @@ def whom(wanted: PlanningFilter, first: date, last: date) -> list[ColumnElement[
 
 # Scalar subqueries with a limit, not EXISTS, which PostgreSQL may answer from a hash of all cells and contracts of the
 # range, and does when it expects many to be asked about: here these few who left or were shut out are.
-def _loaded(first: date, last: date) -> ColumnElement[bool]:
+def _loaded(first: Day, last: Day) -> ColumnElement[bool]:
     mine = and_(_F.user_id == _U.id, _F.month.between(first, last), EFFECTIVE_DAYS != 0)
     return select(literal(True)).where(mine).limit(1).scalar_subquery()
 
 
-def _under_contract(first: date, last: date) -> ColumnElement[bool]:
-    after_last = func.make_date(last.year + last.month // 12, last.month % 12 + 1, 1)
+def _under_contract(first: Day, last: Day) -> ColumnElement[bool]:
+    after_last = cast(last, Date) + text("INTERVAL '1 month'")
     mine = and_(
         ContractRow.user_id == _U.id,
         ContractRow.start_date < after_last,
@@ -151,7 +170,7 @@ def _under_contract(first: date, last: date) -> ColumnElement[bool]:
     return select(literal(True)).where(mine).limit(1).scalar_subquery()
 
 
-def _overallocated(first: date, last: date) -> Select[tuple[UUID]]:
+def _overallocated(first: Day, last: Day) -> Select[tuple[UUID]]:
     """Whoever has a month with more load than capacity; a month without a capacity row has none."""
     loads = (
         select(_F.user_id, _F.month, func.sum(EFFECTIVE_DAYS).label("load"))

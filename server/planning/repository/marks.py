@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-_STATE = text(
-    "SELECT concat(pg_postmaster_start_time(), string_agg(concat(' ', backend, ':', transaction), '' ORDER BY backend))"
-    " FROM plan_marks"
+from server.light_rows import Light, Source
+
+_STATE: Light[Any] = Light(
+    text(
+        "SELECT concat(pg_postmaster_start_time(),"
+        " string_agg(concat(' ', backend, ':', transaction), '' ORDER BY backend)) FROM plan_marks"
+    )
 )
 # Not of connections that are there: a writer would wait for the deletion. The trigger on the table leaves a new mark.
 _FORGET = text(
@@ -16,12 +22,13 @@ _FORGET = text(
 )
 
 
-async def state(session: AsyncSession) -> str:
+async def state(source: Source) -> str:
     """The same twice: nothing that the plan is read from was committed in between. It never comes back.
 
     docs/decisions/0014 has the proof. It holds for reads that follow on the same server, not on a replica of it.
     """
-    return str((await session.scalars(_STATE)).one())
+    [found] = await _STATE.of(source)
+    return str(found[0])
 
 
 async def forget_gone(session: AsyncSession) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.light_rows import Source, read
+from server.light_rows import Light, Source
 from server.planning.models import CompanySettingsRow
 
 _NOTHING = "The company has no settings yet: run `plancharge migrate`."
@@ -30,9 +30,11 @@ class Horizon(NamedTuple):
     last: date
 
 
+_HORIZON = Light(select(CompanySettingsRow.horizon_start, CompanySettingsRow.horizon_end), Horizon)
+
+
 async def horizon(source: Source) -> Horizon:
-    statement = select(CompanySettingsRow.horizon_start, CompanySettingsRow.horizon_end)
-    found = await read(source, statement, Horizon)
+    found = await _HORIZON.of(source)
     if not found:
         raise RuntimeError(_NOTHING)
     return found[0]
