@@ -4,8 +4,8 @@ key."""
 from __future__ import annotations
 
 from asyncio import Task, ensure_future, shield
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Generic, TypeVar
 
 __all__ = ["BatchLoader"]
 
@@ -42,17 +42,27 @@ class BatchLoader(Generic[Key, Found]):
         missing = [key for key in keys if key not in batch_of]
         if missing:
             if self.next is None:
-                self.next = _Batch(self)
+                self.next = _Batch(self._run)
             self.next.keys += missing
             batch_of.update(dict.fromkeys(missing, self.next))
         batches = dict.fromkeys(map(batch_of.__getitem__, keys))
         for batch in batches:
-            await batch.done()
+            await self._wait_for(batch)
         if len(batches) == 1:
             return list(map(batch.values.__getitem__, keys))
         return [batch_of[key].values[key] for key in keys]
 
-    def forget(self, batch: _Batch[Key, Found]) -> None:
+    async def _wait_for(self, batch: _Batch[Key, Found]) -> None:
+        batch.waiting += 1
+        try:
+            await shield(batch.task)  # one of several who wait may be cancelled
+        finally:
+            batch.waiting -= 1
+            if not batch.waiting and not batch.task.done():
+                batch.task.cancel()
+                self._forget(batch)
+
+    def _forget(self, batch: _Batch[Key, Found]) -> None:
         """Have a cancelled batch's keys fetched anew by whoever asks for them next."""
         if self.next is batch:
             self.next = None
@@ -60,27 +70,20 @@ class BatchLoader(Generic[Key, Found]):
             if self._batch_of.get(key) is batch:
                 del self._batch_of[key]
 
+    async def _run(self, batch: _Batch[Key, Found]) -> None:
+        self.next = None
+        batch.values = dict(zip(batch.keys, await self.fetch(batch.keys), strict=True))
+
 
 class _Batch(Generic[Key, Found]):
-    """Keys that are fetched together, from the next turn of the event loop on."""
+    """Keys that are fetched together, from the next turn of the event loop on.
 
-    def __init__(self, loader: BatchLoader[Key, Found]) -> None:
+    It refers to its loader only while its task runs: what is found would else be a cycle, and wait for the garbage
+    collector.
+    """
+
+    def __init__(self, run: Callable[[_Batch[Key, Found]], Coroutine[Any, Any, None]]) -> None:
         self.keys: list[Key] = []
         self.values: dict[Key, Found | Exception] = {}
-        self._loader = loader
-        self._waiting = 0
-        self._task = ensure_future(self._run())
-
-    async def _run(self) -> None:
-        self._loader.next = None
-        self.values = dict(zip(self.keys, await self._loader.fetch(self.keys), strict=True))
-
-    async def done(self) -> None:
-        self._waiting += 1
-        try:
-            await shield(self._task)  # one of several who wait may be cancelled
-        finally:
-            self._waiting -= 1
-            if not self._waiting and not self._task.done():
-                self._task.cancel()
-                self._loader.forget(self)
+        self.waiting = 0
+        self.task = ensure_future(run(self))

@@ -14,6 +14,7 @@ from graphql import (
     GraphQLField,
     GraphQLObjectType,
     GraphQLResolveInfo,
+    GraphQLResolveInfoHelpers,
     OperationType,
 )
 from graphql.execution.execute import assume_not_awaitable
@@ -56,6 +57,16 @@ class CompiledExecutor(IncrementalExecutor):
         self.operation_extensions = operation_extensions
         """Strawberry's `Info.input_extensions`."""
         self._build_info = resolve_info_builder(self.schema)
+
+    @property
+    def async_helpers(self) -> GraphQLResolveInfoHelpers:
+        """Made when it is asked for: an executor that kept it would be a cycle, and the whole answer with it garbage
+        that only the collector finds."""
+        return GraphQLResolveInfoHelpers(gather=self.gather_async_work, track=self.track_async_work)
+
+    @async_helpers.setter
+    def async_helpers(self, _: GraphQLResolveInfoHelpers) -> None:
+        pass
 
     @classmethod
     def count_fallback(cls, reason: str) -> None:
