@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
 from server.errors import FieldError, invalid
+
+T = TypeVar("T")
+
+
+def flat(kind: type[T]) -> type[T]:
+    """An input of scalars alone, of which one call may have hundreds: made of what was given, which is coerced already.
+
+    Strawberry would work out the name and the type of each field anew for each of them.
+    """
+    definition: Any = vars(kind)["__strawberry_definition__"]
+    names = {to_camel_case(field.python_name): field.python_name for field in definition.fields}
+    definition.from_input = lambda made, value, _context: made(**{names[name]: each for name, each in value.items()})
+    return kind
 
 
 def given(

@@ -71,8 +71,8 @@ class ResponseCache(SchemaExtension):
         if key is None or context.kept_responses is None:
             yield
             return
-        async with context.reads.session() as session:
-            state = await marks.state(session)
+        async with context.reads.light() as connection:
+            state = await marks.state(connection)
         found = context.kept_responses.find(key, state)
         RESPONSES.labels("miss" if found is None else "hit").inc()
         if found is None:

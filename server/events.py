@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar
 from uuid import UUID
@@ -115,7 +115,7 @@ class Bus:
         """Never raises, and never waits long: what was committed stays committed, whether or not it can be told."""
         missed = 0
         for event in events:
-            if not await self._sent(event.channel, orjson.dumps(asdict(event), default=str)):
+            if not await self._sent(event.channel, orjson.dumps(event, default=str)):
                 self._missed.add(event.channel)
                 missed += 1
         if missed:

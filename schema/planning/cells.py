@@ -13,6 +13,7 @@ from schema.context import Info
 from schema.edges import to_project, to_user
 from schema.enums import described
 from schema.errors import Payload, Problem, shown
+from schema.inputs import flat
 from schema.pages import IncrementalPage, PageNumber, PageSize, selects, window
 from schema.permissions import mutation, query
 from schema.planning.grid import at_most
@@ -151,6 +152,7 @@ class Queries:
         return [rows[wanted] for wanted in dict.fromkeys(ids) if wanted in rows]
 
 
+@flat
 @strawberry.input(description="What to state in one cell.")
 class CellInput:
     user_id: UUID = strawberry.field(description="The person.")

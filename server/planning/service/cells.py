@@ -56,8 +56,9 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the decisions come to, before anything is written."""
+    """What the decisions come to, before anything is written. `ids` are the cells', by the index of their write."""
 
+    ids: dict[int, UUID]
     decisions: dict[int, Decision]
     problems: dict[int, Problem]
     locked: dict[UUID, CellRow]
@@ -79,7 +80,9 @@ async def write(
     await closing.share_lock(tx.session)
     projects = {row.id: row for row in await repository.share_projects(tx.session, {w.key.project_id for w in writes})}
     people = {row.id: row for row in await repository.share_users(tx.session, {w.key.user_id for w in writes})}
-    plan = await _decide(tx, writes, source, people, projects)
+    # Once for each: a hash of names costs more than the rest of a decision.
+    ids = {w.index: cell_id(w.key.user_id, w.key.project_id, w.key.month) for w in writes}
+    plan = await _decide(tx, writes, ids, source, people, projects)
     refused = bool(plan.problems)
     if refused and policy is WritePolicy.REJECT_EVERYTHING:
         applied: list[CellWrite] = []
@@ -97,6 +100,7 @@ async def write(
 async def _decide(
     tx: Transaction,
     writes: Sequence[CellWrite],
+    ids: dict[int, UUID],
     source: CellSource,
     people: dict[UUID, UserRow],
     projects: dict[UUID, ProjectRow],
@@ -110,7 +114,7 @@ async def _decide(
         if w.index not in problems and (found := _reach_problem(tx, w, people, projects)):
             problems[w.index] = found
     reachable = [w for w in writes if w.index not in problems]
-    keys = {_id(w): w.key for w in reachable}
+    keys = {ids[w.index]: w.key for w in reachable}
     new = await repository.insert_missing(
         tx.session, [NewCell(key_id, key.user_id, key.project_id, key.month) for key_id, key in keys.items()]
     )
@@ -119,7 +123,7 @@ async def _decide(
     for w in reachable:
         decision = domain.decide(
             w,
-            _state(locked[_id(w)]),
+            _state(locked[ids[w.index]]),
             source=domain.CellSource(source),
             closed=closed,
             step=settings.step,
@@ -129,7 +133,7 @@ async def _decide(
         decisions[w.index] = decision
         if decision.violation is not None:
             problems[w.index] = as_problem(decision.violation, "cells", str(w.index))
-    return _Plan(decisions, problems, locked, new)
+    return _Plan(ids, decisions, problems, locked, new)
 
 
 def _reach_problem(
@@ -149,7 +153,7 @@ def _reach_problem(
 
 async def _store(tx: Transaction, applied: Sequence[CellWrite], plan: _Plan) -> dict[int, CellRow]:
     """Writes what was decided, takes back the blank rows of what was not; the cells as they are then, by index."""
-    kept = {_id(w) for w in applied}
+    kept = {plan.ids[w.index] for w in applied}
     if blank := plan.new - kept:
         await repository.remove_blank(tx.session, sorted(blank))
     if not applied:
@@ -160,7 +164,7 @@ async def _store(tx: Transaction, applied: Sequence[CellWrite], plan: _Plan) -> 
         assert state is not None
         stated_source = None if state.stated is None else CellSource(state.source)
         cells[w.index] = replace(
-            plan.locked[_id(w)], stated=state.stated, stated_source=stated_source, version=state.version
+            plan.locked[plan.ids[w.index]], stated=state.stated, stated_source=stated_source, version=state.version
         )
     stated = [StatedCell(cell.id, cell.stated, cell.stated_source, cell.version) for cell in cells.values()]
     moment = await repository.state(tx.session, stated, tx.actor.user_id)
@@ -173,7 +177,7 @@ async def _tell(
     tx: Transaction, applied: Sequence[CellWrite], after: dict[int, CellRow], plan: _Plan, writes: Sequence[CellWrite]
 ) -> None:
     """One row in the audit log for the call, and one event."""
-    forbidden = [_id(w) for w in writes if (p := plan.problems.get(w.index)) and p.code == "OUT_OF_SCOPE"]
+    forbidden = [plan.ids[w.index] for w in writes if (p := plan.problems.get(w.index)) and p.code == "OUT_OF_SCOPE"]
     if not applied:
         if forbidden:
             await tx.audit("cells.refused", "cell", cells=forbidden, code="OUT_OF_SCOPE")
@@ -183,8 +187,8 @@ async def _tell(
         "cells.written",
         "cell",
         ids[0] if len(ids) == 1 else None,
-        before={str(_id(w)): _stated(plan.locked[_id(w)]) for w in applied},
-        after={str(_id(w)): _stated(after[w.index]) for w in applied},
+        before={str(plan.ids[w.index]): _stated(plan.locked[plan.ids[w.index]]) for w in applied},
+        after={str(plan.ids[w.index]): _stated(after[w.index]) for w in applied},
         cells=ids,
         **({"refused": forbidden} if forbidden else {}),
     )
@@ -203,7 +207,7 @@ async def _tell(
 
 
 def _result(w: CellWrite, plan: _Plan, after: dict[int, CellRow], everything: bool) -> CellResult:
-    key_id = _id(w)
+    key_id = plan.ids[w.index]
     current = None if key_id in plan.new else plan.locked.get(key_id)
     if w.index in plan.problems:
         return CellResult(w.index, CellOutcome.REJECTED, current, plan.problems[w.index])
@@ -223,7 +227,3 @@ def _state(cell: CellRow) -> CellState:
 
 def _stated(cell: CellRow) -> dict[str, Any]:
     return {"stated": cell.stated, "source": cell.stated_source, "version": cell.version}
-
-
-def _id(w: CellWrite) -> UUID:
-    return cell_id(w.key.user_id, w.key.project_id, w.key.month)
