@@ -36,6 +36,7 @@ Make = Callable[[Any], Any]
 statement_listeners: list[Callable[[str], None]] = []
 """are told each statement that is run here, which SQLAlchemy's events do not see"""
 
+_SELECTS, _SELECT_SECONDS = STATEMENTS.labels("SELECT"), STATEMENT_SECONDS.labels("SELECT")
 _DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 _COMPILED: LRUCache[Any, Any] = LRUCache(500)
 
@@ -104,8 +105,8 @@ class LightConnection:
             self.failed = True
             started = perf_counter()
             records = await self._driver.fetch(compiled.string, *arguments)
-            STATEMENTS.labels("SELECT").inc()
-            STATEMENT_SECONDS.labels("SELECT").observe(perf_counter() - started)
+            _SELECTS.inc()
+            _SELECT_SECONDS.observe(perf_counter() - started)
             self.failed = False
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             away = self._driver.is_closed()
