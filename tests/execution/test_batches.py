@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -135,6 +137,33 @@ async def test_rows_that_lead_to_few_objects_are_answered_as_by_graphql_core(sel
     text = f"{{ cells {{ project {{ {selection} }} }} }}"
     _, errors = await run_both(schema(), text, root={"cells": CELLS}, make_context=lambda: context(PROJECTS))
     assert errors == []
+
+
+async def test_an_operation_leaves_nothing_for_the_garbage_collector() -> None:
+    """What it has read would else stay until the collector runs, and be most of what that has to look through."""
+
+    class Project:
+        name = "A"
+
+    read: list[weakref.ref[Project]] = []
+
+    async def fetch(keys: list[Any]) -> list[Any]:
+        found = [Project() for _ in keys]
+        read.extend(map(weakref.ref, found))
+        return found
+
+    gc.disable()
+    try:
+        await answer(
+            schema(),
+            "{ cells { project { name } } }",
+            root_value={"cells": CELLS},
+            context_value=SimpleNamespace(projects=BatchLoader(fetch)),
+        )
+        await asyncio.sleep(0)  # the batch's task has been let go then
+        assert [each() for each in read] == [None, None]
+    finally:
+        gc.enable()
 
 
 async def test_an_object_of_plain_values_is_completed_once_for_all_its_rows() -> None:
