@@ -242,9 +242,12 @@ async def test_the_grid_costs_the_same_number_of_statements_for_10_and_for_300_p
 
 async def test_the_total_is_counted_only_when_it_is_selected(graphql, make, statements):
     await make.user()
-    statements.clear()
-    await graphql(READER, '{ planning(from: "2026-01", to: "2026-01") { items { user { id } } } }')
-    assert not [sql for sql in statements.texts if "count(" in sql]
+    counted = []
+    for selected in ("items { user { id } }", "items { user { id } } total"):
+        statements.clear()
+        await graphql(READER, f'{{ planning(from: "2026-01", to: "2026-01") {{ {selected} }} }}')
+        counted.append(sum(sql.startswith("SELECT count(") for sql in statements.texts))
+    assert counted == [0, 1]
 
 
 async def test_the_explanation_adds_up_to_the_capacity_and_names_what_makes_the_load(graphql, make):

@@ -1,4 +1,4 @@
-"""The grid at a glance: the figures that most screens ask of it, put together by PostgreSQL month by month."""
+"""The grid at a glance: the figures that most screens ask of it, put together by PostgreSQL person by person."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from functools import partial
-from itertools import product, repeat
+from itertools import islice, repeat
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Date, Text, and_, bindparam, cast, func, select, true
+from sqlalchemy import ARRAY, Date, Text, and_, bindparam, cast, func, literal_column, select, true
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from server.columns import is_any_of
 from server.ids import month_id
@@ -80,14 +81,14 @@ def _wanted(row: Any) -> Any:
     return and_(is_any_of(row.user_id, "users"), within)
 
 
-def _texts(column: Any) -> Any:
-    return func.array_agg(cast(column, Text), type_=ARRAY(Text))
+def _listed(value: Any, order: Any) -> Any:
+    """The values of a group as one text: no number and no id has a comma in it."""
+    return func.string_agg(cast(value, Text), aggregate_order_by(literal_column("','"), order))
 
 
 _cells = (
     select(_F.user_id, _F.month, _F.id, _F.project_id, EFFECTIVE_DAYS.label("days"))
     .where(_wanted(_F), HAS_VALUE)
-    .order_by(_F.user_id, _F.month, _F.project_id)
     .subquery("cells")
 )
 _loads = (
@@ -95,9 +96,10 @@ _loads = (
         _cells.c.user_id,
         _cells.c.month,
         func.sum(_cells.c.days).label("load"),
-        _texts(_cells.c.id).label("ids"),
-        _texts(_cells.c.days).label("days"),
-        _texts(_cells.c.project_id).label("projects"),
+        func.count().label("count"),
+        _listed(func.concat_ws(",", _cells.c.id, _cells.c.days, _cells.c.project_id), _cells.c.project_id).label(
+            "cells"
+        ),
     )
     .group_by(_cells.c.user_id, _cells.c.month)
     .subquery("loads")
@@ -111,20 +113,20 @@ def _of_it(each: Any) -> Any:
     return and_(each.c.user_id == _person.c.id, each.c.month == _month.c.day)
 
 
-# One statement and so one snapshot, as the whole picture in grid.py. A record a month, with its cells in arrays, takes
-# PostgreSQL half the time of a record a cell, and us a third.
+# One statement and so one snapshot, as the whole picture in grid.py. A record a person, with what their months hold in
+# four texts, takes PostgreSQL and us together half the time of a record a cell.
 _GLANCE: Light[Any] = Light(
     select(
-        cast(func.coalesce(_capacities.c.capacity, NO_DAYS), Text),
-        cast(func.coalesce(_loads.c.load, NO_DAYS), Text),
-        _loads.c.ids,
-        _loads.c.days,
-        _loads.c.projects,
+        _listed(func.coalesce(_capacities.c.capacity, NO_DAYS), _month.c.day),
+        _listed(func.coalesce(_loads.c.load, NO_DAYS), _month.c.day),
+        _listed(func.coalesce(_loads.c.count, 0), _month.c.day),
+        _listed(_loads.c.cells, _month.c.day),
     )
     .select_from(
         _person.join(_month, true()).outerjoin(_capacities, _of_it(_capacities)).outerjoin(_loads, _of_it(_loads))
     )
-    .order_by(_person.c.place, _month.c.day)
+    .group_by(_person.c.place)
+    .order_by(_person.c.place)
 )
 
 
@@ -133,11 +135,16 @@ _cell: Any = partial(tuple.__new__, GlanceCell)
 _figures: Any = partial(tuple.__new__, GlanceMonth)
 
 
-async def glance(connection: LightConnection, user_ids: Sequence[UUID], months: Sequence[date]) -> list[GlanceMonth]:
-    """Each of these months, of the first person and then of the next; the months are in order."""
-    rows = await _GLANCE.rows(connection, users=user_ids, months=months, first=months[0], last=months[-1])
-    of = product(user_ids, map(format_month, months))
-    return [
-        _figures((user_id, month, row[0], row[1], list(map(_cell, zip(*row[2:], repeat(user_id)))) if row[2] else []))
-        for (user_id, month), row in zip(of, rows, strict=True)
-    ]
+async def glance(
+    connection: LightConnection, user_ids: Sequence[UUID], months: Sequence[date]
+) -> list[list[GlanceMonth]]:
+    """Of each person each of these months; the months are in order."""
+    people = await _GLANCE.rows(connection, users=user_ids, months=months, first=months[0], last=months[-1])
+    names = list(map(format_month, months))
+    found: list[list[GlanceMonth]] = []
+    for user_id, (capacities, loads, counts, texts) in zip(user_ids, people, strict=True):
+        text = iter(texts.split(",") if texts else ())
+        cells = map(_cell, zip(text, text, text, repeat(user_id)))
+        of = [list(islice(cells, int(count))) for count in counts.split(",")]
+        found.append(list(map(_figures, zip(repeat(user_id), names, capacities.split(","), loads.split(","), of))))
+    return found

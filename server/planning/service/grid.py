@@ -148,8 +148,7 @@ async def glance(
         months = await check_range(connection, first, last)
         people = await repository.people(connection, wanted, first, last, offset, limit, brief=brief)
         found = await read_glance(connection, [user.id for user in people], months)
-    size = len(months)
-    return [PlanRow(user, found[place * size : (place + 1) * size]) for place, user in enumerate(people)]
+    return list(map(PlanRow, people, found))
 
 
 async def count(reads: Reads, wanted: PlanningFilter, first: date, last: date) -> int:
