@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -20,7 +19,7 @@ from sqlalchemy.orm import DeclarativeBase
 from server.actor import Actor
 from server.events import Event
 from server.ids import new_id
-from server.light_rows import LightConnection, light_connection
+from server.light_rows import LightConnection
 from server.settings import Settings
 
 COMMIT_SECONDS = 2.0
@@ -128,9 +127,9 @@ class Reads:
         async with AsyncSession(self._engine, expire_on_commit=False, autoflush=False) as session:
             yield session
 
-    def light(self) -> AbstractAsyncContextManager[LightConnection]:
+    def light(self) -> LightConnection:
         """For hot reads of many rows, which need no session."""
-        return light_connection(self._engine)
+        return LightConnection(self._engine)
 
 
 class CommitLost(DBAPIError):

@@ -9,11 +9,10 @@ their members equal. What is read here is never changed through a session.
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
 import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import CompoundSelect, Date, DateTime, Numeric, Select, Text, TextClause
@@ -80,12 +79,31 @@ class Light(Generic[R]):
 
 
 class LightConnection:
-    """A connection of the pool in AUTOCOMMIT: one round trip per statement."""
+    """A connection of the pool in AUTOCOMMIT, for an `async with` block: one round trip per statement.
 
-    def __init__(self, driver: Any) -> None:
-        self._driver = driver
-        self.failed = False
+    It is of the engine's own pool, so that there is one bound on connections.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._held: Any = None
+        self._driver: Any = None
+        self._failed = False
         """Nobody knows what the driver still waits for then, and the next user of it would be told."""
+
+    async def __aenter__(self) -> Self:
+        dbapi: Any = self._engine.dialect.loaded_dbapi
+        try:
+            self._held = await self._engine.raw_connection()
+        except dbapi.Error as error:  # as it is: of a raw connection SQLAlchemy translates none
+            raise OperationalError("connect", None, error) from error
+        self._driver = self._held.driver_connection
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # Invalidated in a greenlet, SQLAlchemy closes it in good order: cut off, it would leave PostgreSQL at the
+        # statement of a client that has left.
+        await greenlet_spawn(self._held.invalidate if self._failed else self._held.close)
 
     async def rows(self, statement: Statement, row: type[R]) -> list[R]:
         """What a statement finds that is put together anew each time."""
@@ -102,15 +120,15 @@ class LightConnection:
             for name in compiled.positiontup or ()
         ]
         try:
-            self.failed = True
+            self._failed = True
             started = perf_counter()
             records = await self._driver.fetch(compiled.string, *arguments)
             _SELECTS.inc()
             _SELECT_SECONDS.observe(perf_counter() - started)
-            self.failed = False
+            self._failed = False
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             away = self._driver.is_closed()
-            self.failed = away or not isinstance(error, asyncpg.PostgresError)  # else it refused, and is as it was
+            self._failed = away or not isinstance(error, asyncpg.PostgresError)  # else it refused, and is as it was
             raise OperationalError(compiled.string, None, error, connection_invalidated=away) from error
         return list(records if make is None else map(make, records))
 
@@ -127,23 +145,3 @@ async def read(source: Source, statement: Statement, row: type[R]) -> list[R]:
     if isinstance(source, LightConnection):
         return await source.rows(statement, row)
     return list(map(_make(row), await source.execute(statement)))
-
-
-@asynccontextmanager
-async def light_connection(engine: AsyncEngine) -> AsyncIterator[LightConnection]:
-    """Of the engine's own pool, so that there is one bound on connections."""
-    dbapi: Any = engine.dialect.loaded_dbapi
-    try:
-        held = await engine.raw_connection()
-    except dbapi.Error as error:  # as it is: of a raw connection SQLAlchemy translates none
-        raise OperationalError("connect", None, error) from error
-    connection = LightConnection(held.driver_connection)
-    try:
-        yield connection
-    finally:
-        if connection.failed:
-            # In a greenlet SQLAlchemy closes it in good order: cut off, it would leave PostgreSQL at the statement of
-            # a client that has left.
-            await greenlet_spawn(held.invalidate)
-        else:
-            await greenlet_spawn(held.close)

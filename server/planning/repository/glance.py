@@ -114,7 +114,7 @@ def _of_it(each: Any) -> Any:
 
 
 # One statement and so one snapshot, as the whole picture in grid.py. A record a person, with what their months hold in
-# four texts, takes PostgreSQL and us together half the time of a record a cell.
+# four texts: docs/decisions/0017-nothing-for-the-collector.md has what the other ways took.
 _GLANCE: Light[Any] = Light(
     select(
         _listed(func.coalesce(_capacities.c.capacity, NO_DAYS), _month.c.day),
