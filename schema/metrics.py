@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
+from prometheus_client import Counter as Metric
 from strawberry.extensions import SchemaExtension
 
 from execution import CompiledExecutor
@@ -39,18 +40,19 @@ class OperationMetrics(SchemaExtension):
             OPERATION_SECONDS.labels(label).observe(seconds)
 
 
+_COMPILED = EXECUTIONS.labels("compiled", "")
 _recorded: Counter[str] = Counter()
 
 
 def _record_executor() -> None:
     """What the executor counted since the last operation: how many it compiled and why it left some to graphql-core."""
-    now = Counter({"compiled": CompiledExecutor.compiled, "plans": CompiledExecutor.plans})
-    now.update({f"fallback:{reason}": count for reason, count in CompiledExecutor.fallbacks.items()})
-    for what, count in (now - _recorded).items():
-        if what == "plans":
-            PLANS.inc(count)
-        elif what == "compiled":
-            EXECUTIONS.labels("compiled", "").inc(count)
-        else:
-            EXECUTIONS.labels("graphql-core", what.removeprefix("fallback:")).inc(count)
-    _recorded.update(now - _recorded)
+    _add("compiled", CompiledExecutor.compiled, _COMPILED)
+    _add("plans", CompiledExecutor.plans, PLANS)
+    for reason, count in CompiledExecutor.fallbacks.items():
+        _add(f"fallback:{reason}", count, EXECUTIONS.labels("graphql-core", reason))
+
+
+def _add(what: str, count: int, metric: Metric) -> None:
+    if count > _recorded[what]:
+        metric.inc(count - _recorded[what])
+        _recorded[what] = count

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any
@@ -31,13 +32,18 @@ _LONGEST_USER_AGENT = 500
 
 def origin_of(connection: HTTPConnection) -> Origin:
     """Where a request comes from. The address is the socket's: behind a proxy, uvicorn puts the forwarded one there."""
-    host = connection.client.host if connection.client else None
-    try:
-        address = str(ip_address(host)) if host else None
-    except ValueError:
-        address = None
+    address = _address(connection.client.host) if connection.client else None
     user_agent = connection.headers.get("user-agent", "")[:_LONGEST_USER_AGENT].replace("\0", "")
     return Origin(address, user_agent or None, connection.scope.get("state", {}).get("request_id"))
+
+
+@lru_cache(CACHED_CALLERS)
+def _address(host: str) -> str | None:
+    """As `inet` takes it; None for what is no address, such as the path of a socket."""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
