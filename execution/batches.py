@@ -46,21 +46,23 @@ class BatchLoader(Generic[Key, Found]):
             self.next.keys += missing
             batch_of.update(dict.fromkeys(missing, self.next))
         batches = dict.fromkeys(map(batch_of.__getitem__, keys))
-        for batch in batches:
-            await self._wait_for(batch)
+        for batch in batches:  # all of them before the first is awaited: nobody else may cancel the next one meanwhile
+            batch.waiting += 1
+        try:
+            for batch in batches:
+                await shield(batch.task)  # one of several who wait may be cancelled
+        finally:
+            for batch in batches:
+                self._leave(batch)
         if len(batches) == 1:
             return list(map(batch.values.__getitem__, keys))
         return [batch_of[key].values[key] for key in keys]
 
-    async def _wait_for(self, batch: _Batch[Key, Found]) -> None:
-        batch.waiting += 1
-        try:
-            await shield(batch.task)  # one of several who wait may be cancelled
-        finally:
-            batch.waiting -= 1
-            if not batch.waiting and not batch.task.done():
-                batch.task.cancel()
-                self._forget(batch)
+    def _leave(self, batch: _Batch[Key, Found]) -> None:
+        batch.waiting -= 1
+        if not batch.waiting and not batch.task.done():
+            batch.task.cancel()
+            self._forget(batch)
 
     def _forget(self, batch: _Batch[Key, Found]) -> None:
         """Have a cancelled batch's keys fetched anew by whoever asks for them next."""

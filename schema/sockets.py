@@ -86,6 +86,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             refusal: ErrorMessage = {"id": message["id"], "type": "error", "payload": [error]}
             await self.send_message(refusal)
             return
+        self.context.forget()  # what was loaded for an earlier operation may have been changed since
         await super().handle_subscribe(message)
 
     async def _admit(self, payload: Any) -> None:
@@ -102,7 +103,10 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         return None
 
     async def _send_result_stream(self, operation: Operation[Context, None], result_source: Any) -> None:
-        await super()._send_result_stream(operation, _refusal_first(result_source))
+        try:
+            await super()._send_result_stream(operation, _refusal_first(result_source))
+        finally:
+            self.context.forget()
 
     async def send_message(self, message: Message) -> None:
         with contextlib.suppress(WebSocketDisconnected, ClientLeft):  # closed meanwhile: nobody is left to hear it

@@ -70,7 +70,8 @@ UNNAMED_STATEMENTS: dict[str, Any] = {
 
 
 def _connect_arguments(settings: Settings) -> dict[str, Any]:
-    server_settings = {"application_name": "plancharge", "timezone": "UTC"}
+    # Light rows hold dates and moments as PostgreSQL prints them, in its own zone.
+    server_settings = {"application_name": "plancharge", "timezone": "UTC", "datestyle": "ISO"}
     if settings.database_pooler == "transaction":
         # PgBouncer refuses the timeouts as parameters of a connection; there the role or the database has them.
         return {"timeout": 5, "server_settings": server_settings, **UNNAMED_STATEMENTS}

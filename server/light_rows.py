@@ -90,6 +90,8 @@ class LightConnection:
         self._driver: Any = None
         self._failed = False
         """Nobody knows what the driver still waits for then, and the next user of it would be told."""
+        self._lost: Exception | None = None
+        """by which it was noticed that the server has closed the connection, and so perhaps all of the pool's"""
 
     async def __aenter__(self) -> Self:
         dbapi: Any = self._engine.dialect.loaded_dbapi
@@ -103,7 +105,10 @@ class LightConnection:
     async def __aexit__(self, *_: object) -> None:
         # Invalidated in a greenlet, SQLAlchemy closes it in good order: cut off, it would leave PostgreSQL at the
         # statement of a client that has left.
-        await greenlet_spawn(self._held.invalidate if self._failed else self._held.close)
+        if self._lost is not None:
+            await greenlet_spawn(self._engine.pool._invalidate, self._held, self._lost)
+        else:
+            await greenlet_spawn(self._held.invalidate if self._failed else self._held.close)
 
     async def rows(self, statement: Statement, row: type[R]) -> list[R]:
         """What a statement finds that is put together anew each time."""
@@ -129,6 +134,7 @@ class LightConnection:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             away = self._driver.is_closed()
             self._failed = away or not isinstance(error, asyncpg.PostgresError)  # else it refused, and is as it was
+            self._lost = error if away else None
             raise OperationalError(compiled.string, None, error, connection_invalidated=away) from error
         return list(records if make is None else map(make, records))
 

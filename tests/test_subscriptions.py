@@ -284,6 +284,23 @@ async def test_operations_of_one_socket_are_bounded_and_it_stays_open(server: Ru
         assert (await subscribe(socket, name="more"))["payload"] == RESYNC
 
 
+async def test_each_query_of_a_socket_reads_anew(server: Running, database: Database, make: Factory) -> None:
+    ada = await person(make)
+    await give(database, ada, {Permission.USERS_READ: Scope.ALL})
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        form = {"username": "ada@example.test", "password": PASSWORD}
+        token = (await client.post("/api/v1/auth/login", data=form)).json()["access_token"]
+    names = []
+    async with opened(server) as socket:
+        await init(socket, token)
+        for name in ("Augusta", "Byron"):
+            await run(database, f"UPDATE users SET first_name = '{name}'")
+            answer = await subscribe(socket, f'{{ user(id: "{ada.id}") {{ firstName }} }}', name)
+            names.append(answer["payload"]["data"]["user"]["firstName"])
+            assert (await receive(socket))["type"] == "complete"
+    assert names == ["Augusta", "Byron"]
+
+
 async def test_an_opaque_origin_gets_no_socket(server: Running, migrated: None) -> None:
     with pytest.raises(InvalidStatus):
         async with opened(server, origin="null"):

@@ -79,6 +79,42 @@ async def test_a_batch_goes_on_while_somebody_waits_for_it_and_is_cancelled_when
     assert store.cancelled == 1
 
 
+async def waiting_for_two(store: Store) -> tuple[asyncio.Task[Any], asyncio.Task[Any], asyncio.Task[Any]]:
+    """Who waits for one batch, who for another, and who for both."""
+    loader = BatchLoader(store.fetch)
+    first = asyncio.create_task(loader.load_all(["a"]))
+    await asyncio.sleep(0.01)
+    second = asyncio.create_task(loader.load_all(["b"]))
+    await asyncio.sleep(0.01)
+    both = asyncio.create_task(loader.load_all(["a", "b"]))
+    await asyncio.sleep(0.01)
+    return first, second, both
+
+
+async def test_who_waits_for_two_batches_keeps_both() -> None:
+    store = Store()
+    store.may_go_on.clear()
+    _, second, both = await waiting_for_two(store)
+    second.cancel()
+    await asyncio.sleep(0.01)
+    store.may_go_on.set()
+    assert await asyncio.wait_for(both, 1) == ["value of a", "value of b"]
+    assert (store.batches, store.cancelled) == ([["a"], ["b"]], 0)
+
+
+async def test_who_leaves_while_waiting_for_two_batches_leaves_both() -> None:
+    store = Store()
+    store.may_go_on.clear()
+    first, second, both = await waiting_for_two(store)
+    first.cancel()
+    second.cancel()
+    await asyncio.sleep(0.01)
+    assert store.cancelled == 0
+    both.cancel()
+    await asyncio.sleep(0.01)
+    assert store.cancelled == 2
+
+
 @pytest.mark.parametrize("turns", [1, 3])
 async def test_a_batch_that_was_cancelled_is_not_joined_by_who_asks_next(turns: int) -> None:
     """Whether it had begun or not."""
