@@ -24,7 +24,7 @@ test: $(READY) ## All tests, with the coverage of the rules (at least 85 %); one
 	@$(BIN)/coverage report --include='$(RULES)' --skip-covered --fail-under=85
 
 test-stock: $(READY) ## The tests of the API once more, on graphql-core's own executor
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --executor stock -q
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --executor graphql-core -q
 
 check: $(READY) ## What CI runs beside the tests: style, types, direction of imports, drift of what is generated
 	$(BIN)/ruff check

@@ -20,7 +20,6 @@ from sqlalchemy import event, select
 from benchmarks import operations
 from benchmarks.ground import Ground
 from benchmarks.operations import OWN_DOCUMENTS, Target
-from execution import CompiledExecutor
 from schema import build_schema
 from schema.context import Context
 from server.actor import Actor, Permission, Scope
@@ -82,7 +81,7 @@ async def operations_of(ground: Ground, users: int, connection: asyncpg.Connecti
     values = ground.environment(users)
     names = ("DATABASE_URL", "REDIS_URL", "JWT_KEYS")
     settings = read_settings(**{name: values[name] for name in names}, response_cache_bytes=0)
-    schema = build_schema(CompiledExecutor)
+    schema = build_schema()
     async with connected(settings) as connections:
         database, ran = connections.database, dict[str, Any]()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, Signature, isawaitable, signature
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from graphql import default_field_resolver
 
@@ -37,7 +37,6 @@ class Loader(Protocol):
         """Return a future of the value; loads of one turn of the event loop go out as one batch."""
 
 
-@runtime_checkable
 class LoadsAll(Protocol):
     """A loader that can be asked for all the keys of a level at once, as BatchLoader: one awaitable, not one a key."""
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, Literal
 
 import strawberry
 from graphql import GraphQLError, GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema, Undefined
-from graphql.execution import Executor
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
@@ -83,8 +82,8 @@ class Schema(strawberry.Schema):
             return PreExecutionError(data=None, errors=[error])
 
 
-def build_schema(executor: type[Executor[Any]] | None = CompiledExecutor) -> Schema:
-    """Each module offers some of the classes Queries, Mutations and Subscriptions. `executor` None: graphql-core's."""
+def build_schema(executor: Literal["compiled", "graphql-core"] = "compiled") -> Schema:
+    """Each module offers some of the classes Queries, Mutations and Subscriptions."""
     modules = [importlib.import_module(name) for name in MODULES]
 
     def root(name: str, part: str) -> Any:
@@ -99,7 +98,7 @@ def build_schema(executor: type[Executor[Any]] | None = CompiledExecutor) -> Sch
         mutation=root("Mutation", "Mutations"),
         subscription=root("Subscription", "Subscriptions"),
         config=StrawberryConfig(scalar_map=SCALARS),
-        execution_context_class=executor,
+        execution_context_class=CompiledExecutor if executor == "compiled" else None,
         extensions=[
             OperationMetrics,
             MaskUnexpected,

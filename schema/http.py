@@ -15,8 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
-from strawberry.http import GraphQLRequestData
-from strawberry.http.base import BaseRequestProtocol
+from strawberry.http import GraphQLRequestData, process_result
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.subscriptions import (
     GRAPHQL_SSE_PROTOCOL,
@@ -107,7 +106,7 @@ class GraphQLView(GraphQL[Context, None]):
             return _refusal(request, _not_allowed("Send operations by POST; a browser gets GraphiQL here by GET."))
         try:
             with TimeLimit(self.settings.request_seconds + SPARE_SECONDS, "The request or its sign-in took too long."):
-                return revalidated(request, await self.run(request))
+                return revalidated(request, await self._run(request))
         except _MutationByGet:
             return _refusal(
                 request, _not_allowed("Send mutations by POST: by GET, only queries are run."), allow="POST"
@@ -117,7 +116,18 @@ class GraphQLView(GraphQL[Context, None]):
         except HTTPException as error:
             return _refusal(request, _bad_request(error.reason, error.status_code))
 
-    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData | list[GraphQLRequestData]:
+    async def _run(self, request: Request) -> Response:
+        """What Strawberry's `run` does of a request, without asking what ours never is: a page, a batch, a socket."""
+        adapter, sub_response = _RequestAdapter(request), await self.get_sub_response(request)
+        context = await self.get_context(request, sub_response)
+        data = await self.parse_http_body(adapter)
+        result: Any = await self.execute_operation(request, adapter, data, context, None, sub_response)
+        if not isinstance(result, AsyncGenerator):
+            return self.create_response(process_result(result), sub_response)
+        stream: Any = result
+        return await self._create_streaming_response(request, stream, data.protocol, sub_response)
+
+    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> RequestData:
         """Ours, because Strawberry's takes any object for a request, so that `null` or `[]` would be a crash."""
         kind = (request.content_type or "").partition(";")[0].strip().lower()
         if request.method == "GET":
@@ -144,9 +154,6 @@ class GraphQLView(GraphQL[Context, None]):
             extensions=data.get("extensions"),
             protocol=transport.protocol if transport else "http",
         )
-
-    def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:  # noqa: ARG002
-        return False  # `_answer` has shown it to those who want a page; */* is no such wish
 
     def _from_address(self, request: AsyncHTTPRequestAdapter) -> object:
         """A GET's parameters. Another site can make a browser send one, so it names a document that is known already,

@@ -51,7 +51,7 @@ TITLES = {404: "There is nothing at this address; the API is at /graphql.", 405:
 
 def create_app(settings: Settings) -> Starlette:
     """The web server. `app.state` carries what the routes use: settings, database, redis, bus, authenticator."""
-    view = GraphQLView(build_schema(), settings)
+    view = GraphQLView(build_schema(settings.graphql_executor), settings)
     routes = [
         Route("/", _to_graphiql),
         Route("/health", health),

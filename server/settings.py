@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     )
     trusted_documents_only: bool = Field(
         False, description="Whether no other documents are run; GraphiQL needs others, so not where people use it"
+    )
+    graphql_executor: Literal["compiled", "graphql-core"] = Field(
+        "compiled",
+        description="What runs operations: compiled, or graphql-core's own executor, the slow one to compare with",
     )
     response_cache_bytes: int = Field(
         64 * 2**20,

@@ -50,8 +50,9 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]
 
 
 @pytest.fixture(scope="session")
-def settings(postgres: EmbeddedPostgres, valkey: EmbeddedValkey) -> Settings:
+def settings(postgres: EmbeddedPostgres, valkey: EmbeddedValkey, pytestconfig: pytest.Config) -> Settings:
     return read_settings(
+        graphql_executor=pytestconfig.getoption("--executor"),
         PLANCHARGE_ENV="test",
         database_url=postgres.url(),
         redis_url=valkey.url(),
@@ -134,25 +135,44 @@ def make(database: Database) -> Factory:
     return Factory(database)
 
 
+OF_THE_API = {"schema", "server", "servers"}
+"""the fixtures of tests that run operations"""
+OF_PROCESSES = {"test_serving", "test_stopping"}
+"""modules that have a server for how it starts and stops"""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--executor",
-        choices=("compiled", "stock"),
+        choices=("compiled", "graphql-core"),
         default="compiled",
-        help="what executes GraphQL; stock: graphql-core's own, and only the tests that use the schema are run",
+        help="what executes GraphQL; graphql-core: only the tests that ask the schema or a server of it are run",
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--executor") == "stock":
-        of_schema = [item for item in items if "schema" in getattr(item, "fixturenames", ())]
-        config.hook.pytest_deselected(items=[item for item in items if item not in of_schema])
-        items[:] = of_schema
+    if config.getoption("--executor") == "graphql-core":
+        of_the_api = [
+            item
+            for item in items
+            if item.path.stem not in OF_PROCESSES and not OF_THE_API.isdisjoint(getattr(item, "fixturenames", ()))
+        ]
+        config.hook.pytest_deselected(items=[item for item in items if item not in of_the_api])
+        items[:] = of_the_api
 
 
 @pytest.fixture(scope="session")
-def schema(pytestconfig: pytest.Config) -> Any:
-    return build_schema(CompiledExecutor if pytestconfig.getoption("--executor") == "compiled" else None)
+def schema(settings: Settings) -> Any:
+    return build_schema(settings.graphql_executor)
+
+
+@pytest.fixture(autouse=True)
+def no_fallbacks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every document that a test of the API runs is compiled: none is left to graphql-core unnoticed."""
+    before = CompiledExecutor.fallbacks.copy()
+    yield
+    if "schema" in request.fixturenames:
+        assert CompiledExecutor.fallbacks - before == {}
 
 
 Execute = Callable[..., Awaitable[Any]]

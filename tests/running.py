@@ -62,6 +62,7 @@ def environment(settings: Settings, **values: str) -> dict[str, str]:
         "DATABASE_URL": settings.database_url.replace("+asyncpg", ""),
         "REDIS_URL": settings.redis_url,
         "JWT_KEYS": settings.jwt_keys.get_secret_value(),
+        "GRAPHQL_EXECUTOR": settings.graphql_executor,
         **values,
     }
 

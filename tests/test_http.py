@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from server.actor import Permission, Scope
 from server.database import Database
@@ -379,3 +380,28 @@ async def test_broken_requests_leave_no_crash_behind(server: Running, client: ht
     assert (await client.get("/health")).status_code == 200
     assert "Traceback" not in server.text()
     assert not [line for line in server.logged() if line["level"] == "error"]
+
+
+async def executions(client: httpx.AsyncClient) -> dict[str, float]:
+    """executor -> operations that it has run in the server."""
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families((await client.get("/metrics")).text):
+        for sample in family.samples:
+            if sample.name == "plancharge_graphql_executions_total":
+                executor = sample.labels["executor"]
+                found[executor] = found.get(executor, 0) + sample.value
+    return found
+
+
+async def test_metrics_tell_what_ran_compiled_and_that_nothing_was_left_to_graphql_core(
+    client: httpx.AsyncClient, token: str, settings: Settings
+) -> None:
+    """Of all that the tests above have asked, too."""
+    before = await executions(client)
+    answer = await client.post(
+        "/graphql", json={"query": "{ me { id } }"}, headers={"authorization": f"Bearer {token}"}
+    )
+    assert answer.json()["data"]["me"]
+    after = await executions(client)
+    assert after.get("compiled", 0) - before.get("compiled", 0) == (settings.graphql_executor == "compiled")
+    assert after.get("graphql-core", 0) == 0

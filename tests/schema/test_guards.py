@@ -22,7 +22,7 @@ from graphql import (
 )
 from sqlalchemy import text
 
-from schema import build_schema
+from schema import Schema, build_schema
 from schema.context import Context
 from schema.permissions import Authenticated, Public, Requires
 from server.access.permissions import NARROWABLE
@@ -44,8 +44,7 @@ WHOLE_LISTS = {
 }
 """root fields that answer a list without pages, and what bounds it"""
 
-SCHEMA = build_schema()
-CORE: GraphQLSchema = SCHEMA._schema
+CORE: GraphQLSchema = build_schema()._schema
 ROOTS = [kind for kind in (CORE.query_type, CORE.mutation_type, CORE.subscription_type) if kind]
 ROOT_NAMES = {kind.name for kind in ROOTS}
 
@@ -278,8 +277,8 @@ def codes(answer: Any) -> set[str]:
 class Calls:
     """Makes calls on the schema, and compares what they leave behind."""
 
-    def __init__(self, database: Database, settings: Settings, bus: Bus, world: World) -> None:
-        self.database, self.settings, self.bus, self.world = database, settings, bus, world
+    def __init__(self, schema: Schema, database: Database, settings: Settings, bus: Bus, world: World) -> None:
+        self.schema, self.database, self.settings, self.bus, self.world = schema, database, settings, bus, world
 
     def context(self, caller: Actor | None) -> Context:
         return Context(self.database, self.settings, self.bus, caller, request_id="test")
@@ -293,8 +292,8 @@ class Calls:
     async def run(self, text: str, caller: Actor | None, arguments: dict[str, Any]) -> Any:
         context = self.context(caller)
         if not text.startswith("subscription"):
-            return await SCHEMA.execute(text, variable_values=arguments, context_value=context)
-        results = await SCHEMA.subscribe(text, variable_values=arguments, context_value=context)
+            return await self.schema.execute(text, variable_values=arguments, context_value=context)
+        results = await self.schema.subscribe(text, variable_values=arguments, context_value=context)
         if not hasattr(results, "__aiter__"):
             return results
         stream = cast("Any", results)
@@ -328,8 +327,8 @@ class Calls:
 
 
 @pytest.fixture
-async def calls(database: Database, settings: Settings, bus: Bus, make: Factory) -> Calls:
-    return Calls(database, settings, bus, await World.build(make, database))
+async def calls(schema: Schema, database: Database, settings: Settings, bus: Bus, make: Factory) -> Calls:
+    return Calls(schema, database, settings, bus, await World.build(make, database))
 
 
 class TestGuardedFields:
