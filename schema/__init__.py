@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any, Literal
 
 import strawberry
-from graphql import GraphQLError, GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema, Undefined
-from strawberry.extensions import SchemaExtension
+from graphql import GraphQLInputObjectType, GraphQLObjectType, GraphQLSchema, Undefined
+from strawberry.exceptions import MissingQueryError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
-from strawberry.types import ExecutionContext
-from strawberry.types.execution import PreExecutionError
+from strawberry.types.execution import ExecutionResult
+from strawberry.types.graphql import OperationType
 
 from execution import CompiledExecutor
-from schema.deadline import Deadline
-from schema.errors import MaskUnexpected, masked
-from schema.hooks import HooksRunner
-from schema.introspection import GuardIntrospection
 from schema.limits.documents import Documents
-from schema.limits.extension import Limits
-from schema.metrics import OperationMetrics
-from schema.operations import OneOperation
-from schema.response_cache import ResponseCache
+from schema.operations import Operation
 from schema.scalars import SCALARS
-from server.errors import TimedOut
 
 MODULES = (
     "schema.users",
@@ -58,28 +51,40 @@ ROOTS = {
 
 
 class Schema(strawberry.Schema):
-    def process_errors(self, errors: list[Any], execution_context: ExecutionContext | None = None) -> None:
-        """Masks what the parser and the deadline raise, outside of MaskUnexpected's hooks."""
-        if execution_context is not None:
-            unparsed = execution_context.graphql_document is None
-            request_id = getattr(execution_context.context, "request_id", None)
-            errors[:] = [
-                masked(error, request_id) if unparsed or isinstance(error.original_error, TimedOut) else error
-                for error in errors
-            ]
+    """Strawberry's, whose operations run as schema/operations.py has it."""
 
-    def create_extensions_runner(
-        self, execution_context: ExecutionContext, extensions: list[SchemaExtension]
-    ) -> HooksRunner:
-        return HooksRunner(execution_context, extensions)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.documents = Documents()
 
-    async def _prepare_operation_async(self, context: Any, extensions_runner: Any) -> PreExecutionError | None:
-        """Limits parses, and refuses, in `on_parse`: Strawberry would parse what is wrong once more."""
-        try:
-            return await super()._prepare_operation_async(context, extensions_runner)
-        except GraphQLError as error:
-            context.pre_execution_errors = [error]
-            return PreExecutionError(data=None, errors=[error])
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any = None,
+        root_value: Any = None,  # noqa: ARG002 — Strawberry's signature: ours has no root value
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """Raises what Strawberry does for a request that names no operation, or one of a kind that is not allowed."""
+        if not query:
+            raise MissingQueryError
+        operation = Operation(self, context_value, query, variable_values, operation_name, operation_extensions)
+        return await operation.result(tuple(allowed_operation_types or OperationType))
+
+    async def stream(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any = None,
+        root_value: Any = None,  # noqa: ARG002
+        operation_name: str | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        operation = Operation(self, context_value, query or "", variable_values, operation_name, operation_extensions)
+        return operation.results(tuple(allowed_operation_types or OperationType))
 
 
 def build_schema(executor: Literal["compiled", "graphql-core"] = "compiled") -> Schema:
@@ -92,22 +97,12 @@ def build_schema(executor: Literal["compiled", "graphql-core"] = "compiled") -> 
         merged.__strawberry_definition__.description = ROOTS[name]
         return merged
 
-    documents = Documents()
     schema = Schema(
         query=root("Query", "Queries"),
         mutation=root("Mutation", "Mutations"),
         subscription=root("Subscription", "Subscriptions"),
         config=StrawberryConfig(scalar_map=SCALARS),
         execution_context_class=CompiledExecutor if executor == "compiled" else None,
-        extensions=[
-            OperationMetrics,
-            MaskUnexpected,
-            lambda: Limits(documents),
-            OneOperation,
-            GuardIntrospection,
-            Deadline,
-            ResponseCache,
-        ],
     )
     _drop_null_defaults(schema._schema)
     return schema

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import strawberry
-from starlette.datastructures import MutableHeaders
 
 from schema.idempotency import joined, joining
 from schema.kept_responses import KeptResponses
@@ -39,8 +38,8 @@ class Context:
     documents: PersistedDocuments | None = None
     kept_responses: KeptResponses | None = None
     """None where answers are not kept: over WebSocket, and where the setting turns it off"""
-    headers: MutableHeaders | None = None
-    """of the answer; None over WebSocket, which has none"""
+    headers: dict[str, str] = field(default_factory=dict)
+    """of the answer, in lower case; nobody sends them over WebSocket"""
     idempotency_key: str | None = None
     """the header's, for the one mutation of the request"""
 

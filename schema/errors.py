@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import strawberry
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
-from strawberry.extensions import FieldExtension, SchemaExtension
+from strawberry.extensions import FieldExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.field import StrawberryField
 
+from schema.context import Context
 from server import errors
 from server.errors import Failure, Refused
 from server.problems import failure_of
@@ -84,27 +85,11 @@ class ProblemsAsData(FieldExtension):
             info.context.forget()
 
 
-class MaskUnexpected(SchemaExtension):
+def all_masked(found: Sequence[GraphQLError], context: Context) -> list[GraphQLError]:
     """Gives every error a code; an unexpected one is logged and shows a request id and nothing else."""
-
-    def on_operation(self) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            result: Any = self.execution_context.result
-            if getattr(result, "errors", None):
-                result.errors = self._mask(result.errors)
-
-    def on_stream_result(self, result: Any) -> Iterator[None]:
-        if getattr(result, "errors", None):
-            result.errors = self._mask(result.errors)
-        yield None
-
-    def _mask(self, found: Sequence[GraphQLError]) -> list[GraphQLError]:
-        context = self.execution_context.context
-        if context.settings.is_production:
-            found = [_without_suggestion(error) for error in found]
-        return [masked(error, getattr(context, "request_id", None)) for error in found]
+    if context.settings.is_production:
+        found = [_without_suggestion(error) for error in found]
+    return [masked(error, context.request_id) for error in found]
 
 
 def masked(error: GraphQLError, request_id: str | None) -> GraphQLError:
@@ -112,8 +97,6 @@ def masked(error: GraphQLError, request_id: str | None) -> GraphQLError:
 
     A new error: that of an invalid document is cached, and other requests get it too.
     """
-    if error.original_error is None and "instance" in (error.extensions or {}):
-        return error  # masked before: strawberry passes some errors through two hooks
     cause: BaseException | None = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error

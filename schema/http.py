@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import orjson
 import strawberry
-from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
+from cross_web import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
-from strawberry.http import GraphQLRequestData, process_result
-from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.http.streaming import HTTPStreamTransport
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import (
     GRAPHQL_SSE_PROTOCOL,
     GRAPHQL_TRANSPORT_WS_PROTOCOL,
     MULTIPART_SUBSCRIPTION_PROTOCOL,
 )
 from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
 
+from schema import Schema
 from schema.context import Context
 from schema.deadline import TimeLimit
 from schema.leaving import UntilClientLeaves
@@ -46,34 +48,32 @@ MOST_OPERATIONS = 100
 """that one socket runs at a time"""
 LIMITS = {TooCostly.code, Throttled.code}
 PASSING = {Unavailable.status, TimedOut.status}
+ALLOWED = {method: OperationType.from_http(method) for method in ("GET", "POST")}
 PREFLIGHTED = {"graphql-require-preflight", "apollo-require-preflight", "x-apollo-operation-name"}
 
 
-@dataclass
-class RequestData(GraphQLRequestData):
-    new_document: NewDocument | None = None
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for."""
 
-
-class _MutationByGet(Exception):
-    pass
-
-
-class _RequestAdapter(StarletteRequestAdapter):
-    @property
-    def documents(self) -> PersistedDocuments:
-        documents: PersistedDocuments = self._request.app.state.documents
-        return documents
+    text: str
+    new_document: NewDocument | None
+    variables: dict[str, Any] | None
+    name: str | None
+    extensions: dict[str, Any] | None
+    transport: HTTPStreamTransport | None
+    """for events; None for one answer"""
 
 
 class GraphQLView(GraphQL[Context, None]):
-    """Strawberry's view with our caller, context, JSON and status codes."""
+    """Strawberry's view for sockets and streams; a request that wants one answer is read, run and answered here."""
 
     graphql_transport_ws_handler_class = SocketHandler
-    request_adapter_class = _RequestAdapter
     websocket_adapter_class = SocketAdapter
+    schema: Schema
 
     def __init__(
-        self, schema: strawberry.Schema, settings: Settings, *, connection_init_wait_timeout: timedelta = INIT_TIMEOUT
+        self, schema: Schema, settings: Settings, *, connection_init_wait_timeout: timedelta = INIT_TIMEOUT
     ) -> None:
         super().__init__(
             schema,
@@ -107,116 +107,104 @@ class GraphQLView(GraphQL[Context, None]):
         try:
             with TimeLimit(self.settings.request_seconds + SPARE_SECONDS, "The request or its sign-in took too long."):
                 return revalidated(request, await self._run(request))
-        except _MutationByGet:
-            return _refusal(
-                request, _not_allowed("Send mutations by POST: by GET, only queries are run."), allow="POST"
-            )
         except Failure as failure:
             return _refusal(request, failure.problem, failure.retry_after)
         except HTTPException as error:
             return _refusal(request, _bad_request(error.reason, error.status_code))
+        except CannotGetOperationTypeError as error:
+            return _refusal(request, _bad_request(error.as_http_error_reason(), BadRequest.status))
+        except InvalidOperationTypeError as error:
+            if request.method == "GET":
+                detail = "Send mutations by POST: by GET, only queries are run."
+                return _refusal(request, _not_allowed(detail), allow="POST")
+            return _refusal(request, _bad_request(error.as_http_error_reason("POST"), BadRequest.status))
 
     async def _run(self, request: Request) -> Response:
-        """What Strawberry's `run` does of a request, without asking what ours never is: a page, a batch, a socket."""
-        adapter, sub_response = _RequestAdapter(request), await self.get_sub_response(request)
-        context = await self.get_context(request, sub_response)
-        data = await self.parse_http_body(adapter)
-        result: Any = await self.execute_operation(request, adapter, data, context, None, sub_response)
-        if not isinstance(result, AsyncGenerator):
-            return self.create_response(process_result(result), sub_response)
-        stream: Any = result
-        return await self._create_streaming_response(request, stream, data.protocol, sub_response)
+        context = self._context(request)
+        context.caller = await context.authenticate(request.headers.get("authorization"))
+        context.headers |= {"content-type": _media_type(request), "cache-control": "no-store"}
+        context.kept_responses = request.app.state.kept_responses
+        context.idempotency_key = request.headers.get("idempotency-key")
+        asked = await self._asked(request)
+        if asked.transport is not None:
+            return await self._streamed(request, context, asked, asked.transport)
+        with UntilClientLeaves(request):
+            result = await self.schema.execute(
+                asked.text,
+                asked.variables,
+                context,
+                operation_name=asked.name,
+                allowed_operation_types=ALLOWED[request.method],
+                operation_extensions=asked.extensions,
+            )
+        if context.documents is not None and asked.new_document is not None and _was_run(result):
+            await context.documents.keep(asked.new_document)
+        return _response(result, context.headers)
 
-    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> RequestData:
+    async def _streamed(
+        self, request: Request, context: Context, asked: Asked, transport: HTTPStreamTransport
+    ) -> Response:
+        """The first result is awaited before a status is sent, so that a refusal can have its own: each of our
+        subscriptions begins with one."""
+        results = await self.schema.stream(
+            asked.text,
+            asked.variables,
+            context,
+            operation_name=asked.name,
+            operation_extensions=asked.extensions,
+            allowed_operation_types=transport.allowed_operation_types(ALLOWED[request.method]),
+        )
+        with UntilClientLeaves(request):
+            first = await anext(results)
+        status = refused_with(first)
+        # GraphQL over SSE has what is wrong with a document told by an event; of anything else it says nothing.
+        if status is None or (status == BadRequest.status and transport.protocol == "sse"):
+            stream: Any = from_first(first, results)
+            sub_response = await self.get_sub_response(request)
+            sub_response.headers.update(context.headers)
+            return await self._create_streaming_response(request, stream, transport.protocol, sub_response)
+        await results.aclose()
+        return _response(first, context.headers, status)
+
+    async def _asked(self, request: Request) -> Asked:
         """Ours, because Strawberry's takes any object for a request, so that `null` or `[]` would be a crash."""
-        kind = (request.content_type or "").partition(";")[0].strip().lower()
+        headers = request.headers
         if request.method == "GET":
             data = self._from_address(request)
-        elif kind != JSON:
+        elif headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             raise HTTPException(415, "Send the operation as application/json.")
         else:
-            data = self.parse_json(await request.get_body())
+            data = self.parse_json(await request.body())
         if not isinstance(data, dict):
             raise HTTPException(400, "The body must be one JSON object with `query`.")
-        for name, kinds in (("query", str), ("operationName", str), ("variables", dict), ("extensions", dict)):
-            if not isinstance(data.get(name), kinds | None):
-                wanted = "a string" if kinds is str else "an object"
-                raise HTTPException(400, f"`{name}` must be {wanted}.")
-        query, new_document = await _documents(request).find(data.get("query"), data.get("extensions"))
-        accepted = request.headers.get("accept") or ""
+        query, name, variables, extensions = map(data.get, ("query", "operationName", "variables", "extensions"))
+        for what, value, kinds in (
+            ("query", query, str),
+            ("operationName", name, str),
+            ("variables", variables, dict),
+            ("extensions", extensions, dict),
+        ):
+            if value is not None and not isinstance(value, kinds):
+                raise HTTPException(400, f"`{what}` must be {'a string' if kinds is str else 'an object'}.")
+        documents: PersistedDocuments = request.app.state.documents
+        text, new_document = await documents.find(query, extensions)
+        accepted = headers.get("accept", "")
         is_plain = "text/event-stream" not in accepted and "multipart" not in accepted
-        transport = None if is_plain else self._get_stream_transport_from_headers(request.headers)
-        return RequestData(
-            query=query,
-            new_document=new_document,
-            variables=data.get("variables"),
-            operation_name=data.get("operationName"),
-            extensions=data.get("extensions"),
-            protocol=transport.protocol if transport else "http",
-        )
+        transport = None if is_plain else self._get_stream_transport_from_headers(headers)
+        return Asked(text, new_document, variables, name, extensions, transport)
 
-    def _from_address(self, request: AsyncHTTPRequestAdapter) -> object:
+    def _from_address(self, request: Request) -> object:
         """A GET's parameters. Another site can make a browser send one, so it names a document that is known already,
         or has a header that such a site cannot send without asking first."""
         data: dict[str, Any] = dict(request.query_params)
         for name in ("variables", "extensions"):
             if data.get(name):
                 data[name] = self.parse_json(data[name])
-        headers = {name.lower() for name in request.headers}
-        if data.get("query") and not headers & PREFLIGHTED:
+        if data.get("query") and PREFLIGHTED.isdisjoint(request.headers.keys()):
             raise BadRequest(
                 "By GET, name a persisted query by its hash, or send the header GraphQL-Require-Preflight."
             )
         return data
-
-    async def execute_operation(
-        self,
-        request: Request,
-        request_adapter: AsyncHTTPRequestAdapter,
-        request_data: GraphQLRequestData | list[GraphQLRequestData],
-        context: Context,
-        root_value: None,
-        sub_response: Response,
-    ) -> Any:
-        """For as long as the client stays. Of a stream the first result is awaited before a status is sent, so that a
-        refusal can have its own: each of our subscriptions begins with one."""
-        with UntilClientLeaves(request):
-            result = await super().execute_operation(
-                request, request_adapter, request_data, context, root_value, sub_response
-            )
-            if not isinstance(result, AsyncGenerator):
-                return result
-            first = await anext(result)
-        assert isinstance(request_data, GraphQLRequestData)
-        status = refused_with(first)
-        # GraphQL over SSE has what is wrong with a document told by an event; of anything else it says nothing.
-        if status is None or (status == BadRequest.status and request_data.protocol == "sse"):
-            return from_first(first, result)
-        await result.aclose()
-        sub_response.status_code = status
-        return first
-
-    async def execute_single(
-        self,
-        request: Request,
-        request_adapter: AsyncHTTPRequestAdapter,
-        sub_response: Response,
-        context: Context,
-        root_value: None,
-        request_data: GraphQLRequestData,
-    ) -> ExecutionResult:
-        try:
-            result = await super().execute_single(
-                request, request_adapter, sub_response, context, root_value, request_data
-            )
-        except HTTPException as error:
-            if isinstance(error.__cause__, InvalidOperationTypeError) and request.method == "GET":
-                raise _MutationByGet from error
-            raise
-        new_document = request_data.new_document if isinstance(request_data, RequestData) else None
-        if context.documents is not None and new_document is not None and _was_run(result):
-            await context.documents.keep(new_document)
-        return result
 
     def decode_json(self, data: str | bytes) -> object:
         return orjson.loads(data)
@@ -225,52 +213,26 @@ class GraphQLView(GraphQL[Context, None]):
         """Text, since graphql-transport-ws takes no binary frames."""
         return orjson.dumps(data).decode()
 
-    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
-        state = request.app.state
-        context = Context(
+    def _context(self, connection: Request | WebSocket) -> Context:
+        state = connection.app.state
+        return Context(
             database=state.database,
             settings=self.settings,
             bus=state.bus,
             caller=None,
-            origin=origin_of(request),
+            origin=origin_of(connection),
             authenticator=state.authenticator,
-            request_id=request.state.request_id,
+            request_id=connection.state.request_id,
             rate_limit=state.rate_limit,
             documents=state.documents,
         )
-        if isinstance(request, Request):
-            context.caller = await context.authenticate(request.headers.get("authorization"))
-            assert isinstance(response, Response)
-            response.headers.update({"content-type": _media_type(request), "cache-control": "no-store"})
-            context.headers = response.headers
-            context.kept_responses = state.kept_responses
-            context.idempotency_key = request.headers.get("idempotency-key")
-        return context
+
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:  # noqa: ARG002
+        return self._context(request)
 
     async def on_ws_connect(self, context: Context) -> Any:
         await sign_in(context)
         return strawberry.UNSET
-
-    def create_response(self, response_data: Any, sub_response: Response) -> Response:
-        """200, also for `data: null`; but in the specification's own media type a request that could not be executed
-        says so by its status, as it does in its errors, which have no path. A limit does so in both, and so does what
-        failed whole for a reason that passes: what stands between us and the client knows what to do with them."""
-        status = sub_response.status_code or 200
-        errors = response_data.get("errors") or []
-        if response_data.get("data") is None and errors:
-            members = errors[0].get("extensions", {})
-            is_limit = members.get("code") in LIMITS
-            if all(error.get("extensions", {}).get("status") in PASSING for error in errors):
-                status = members["status"]
-            if not any("path" in error for error in errors):
-                response_data.pop("data", None)
-                if not is_limit:
-                    response_data.pop("extensions", None)  # nothing was run that could have a cost
-                if is_limit or sub_response.headers["content-type"].startswith(GRAPHQL_RESPONSE):
-                    status = members.get("status", 400)
-            if "retryAfter" in members:
-                sub_response.headers["retry-after"] = str(members["retryAfter"])
-        return Response(orjson.dumps(response_data), status, headers=sub_response.headers)
 
     async def create_streaming_response(
         self,
@@ -284,6 +246,38 @@ class GraphQLView(GraphQL[Context, None]):
         return await super().create_streaming_response(request, stream, sub_response, {})
 
 
+def _response(result: ExecutionResult, headers: dict[str, str], status: int = 200) -> Response:
+    """200, also for `data: null`; but in the specification's own media type a request that could not be executed says
+    so by its status, as it does in its errors, which have no path. A limit does so in both, and so does what failed
+    whole for a reason that passes: what stands between us and the client knows what to do with them."""
+    body: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        body["errors"] = [error.formatted for error in result.errors]
+    if result.extensions:
+        body["extensions"] = result.extensions
+    if result.data is None and result.errors:
+        status = _status_of_failure(body, headers, status)
+    return Response(orjson.dumps(body), status, headers)
+
+
+def _status_of_failure(body: dict[str, Any], headers: dict[str, str], status: int) -> int:
+    """Also takes out of the body what has no place in it then."""
+    errors = body["errors"]
+    members = errors[0].get("extensions", {})
+    is_limit = members.get("code") in LIMITS
+    if all(error.get("extensions", {}).get("status") in PASSING for error in errors):
+        status = members["status"]
+    if not any("path" in error for error in errors):
+        del body["data"]
+        if not is_limit:
+            body.pop("extensions", None)  # nothing was run that could have a cost
+        if is_limit or headers["content-type"].startswith(GRAPHQL_RESPONSE):
+            status = members.get("status", 400)
+    if "retryAfter" in members:
+        headers["retry-after"] = str(members["retryAfter"])
+    return status
+
+
 def _media_type(request: Request) -> str:
     accepted = request.headers.get("accept", "")
     return f"{GRAPHQL_RESPONSE if GRAPHQL_RESPONSE in accepted else JSON}; charset=utf-8"
@@ -292,11 +286,6 @@ def _media_type(request: Request) -> str:
 def _bad_request(reason: str, status: int) -> Problem:
     code = {415: "UNSUPPORTED_MEDIA_TYPE"}.get(status, BadRequest.code)
     return Problem(code, BadRequest.title, status, reason)
-
-
-def _documents(request: AsyncHTTPRequestAdapter) -> PersistedDocuments:
-    assert isinstance(request, _RequestAdapter)
-    return request.documents
 
 
 def _was_run(result: ExecutionResult) -> bool:

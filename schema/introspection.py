@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from graphql import (
@@ -11,13 +11,13 @@ from graphql import (
     DocumentNode,
     FieldNode,
     GraphQLError,
+    GraphQLSchema,
     StringValueNode,
     VariableNode,
     Visitor,
     VisitorAction,
     visit,
 )
-from strawberry.extensions import SchemaExtension
 
 from schema.context import Context
 from server.errors import Failure, Forbidden, Unauthenticated
@@ -25,29 +25,22 @@ from server.errors import Failure, Forbidden, Unauthenticated
 _MAY_INTROSPECT = re.compile(r"__(?:schema|type)\b")
 
 
-class GuardIntrospection(SchemaExtension):
+def refusal(
+    schema: GraphQLSchema, document: DocumentNode, text: str, variables: Mapping[str, Any], context: Context
+) -> GraphQLError | None:
     """Not graphql-core's own rule: that is part of validation, whose outcome is kept for all callers."""
+    # A name cannot be written otherwise in GraphQL: most documents are done with after this search.
+    if not _MAY_INTROSPECT.search(text) or (failure := _failure(context)) is None:
+        return None
+    search = _Search(schema.type_map, variables)
+    visit(document, search)
+    return GraphQLError(str(failure), original_error=failure) if search.found else None
 
-    def on_validate(self) -> Iterator[None]:
-        execution = self.execution_context
-        # A name cannot be written otherwise in GraphQL: most documents are done with after this search.
-        if not execution.pre_execution_errors and _MAY_INTROSPECT.search(execution.query or ""):
-            refusal = self._refusal(execution.context)
-            assert execution.graphql_document is not None
-            if refusal is not None and self._introspects(execution.graphql_document):
-                execution.pre_execution_errors = [GraphQLError(str(refusal), original_error=refusal)]
-        yield
 
-    def _refusal(self, context: Context) -> Failure | None:
-        if not context.settings.introspection:
-            return Forbidden("Introspection is off on this server: use its published schema.")
-        return Unauthenticated("Sign in to read the schema.") if context.caller is None else None
-
-    def _introspects(self, document: DocumentNode) -> bool:
-        types, variables = self.execution_context.schema._schema.type_map, self.execution_context.variables or {}
-        search = _Search(types, variables)
-        visit(document, search)
-        return search.found
+def _failure(context: Context) -> Failure | None:
+    if not context.settings.introspection:
+        return Forbidden("Introspection is off on this server: use its published schema.")
+    return Unauthenticated("Sign in to read the schema.") if context.caller is None else None
 
 
 class _Search(Visitor):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Self
 
 from starlette.requests import ClientDisconnect, Request
 
 from schema.deadline import Stoppable
 
 SOON = 0.1
-"""Seconds before anybody listens. Most answers are out by then, and a timer that is called off costs a microsecond
-where a task for each request would cost ten."""
+"""Seconds before anybody listens. Most answers are out by then, and a task for each request would cost it ten
+microseconds."""
 
 
 class UntilClientLeaves(Stoppable):
@@ -23,22 +22,18 @@ class UntilClientLeaves(Stoppable):
     """
 
     def __init__(self, request: Request) -> None:
+        super().__init__(SOON)
         self._request = request
         self._listening: asyncio.Task[None] | None = None
-
-    def __enter__(self) -> Self:
-        self._timer = asyncio.get_running_loop().call_later(SOON, self._listen)
-        return super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._timer.cancel()
         if self._listening is not None:
             self._listening.cancel()
         super().__exit__(kind, error, trace)
 
-    def _listen(self) -> None:
+    def on_due(self) -> None:
         self._listening = asyncio.create_task(self._wait(), name="client-leaves")
 
     async def _wait(self) -> None:

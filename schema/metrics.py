@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Iterator
 
+from graphql import OperationDefinitionNode
 from prometheus_client import Counter as Metric
-from strawberry.extensions import SchemaExtension
 
 from execution import CompiledExecutor
 from server.observability import EXECUTIONS, OPERATION_NAMES, OPERATION_SECONDS, OPERATIONS, PLANS
 
 
-class OperationMetrics(SchemaExtension):
-    """A subscription is counted when it ends; its life is not a latency."""
-
-    def on_operation(self) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._record(time.perf_counter() - started)
-
-    def _record(self, seconds: float) -> None:
-        execution = self.execution_context
-        result = execution.result
-        try:
-            kind = execution.operation_type.value.lower()
-            name = execution.operation_name
-        except Exception:  # a document that does not parse has neither
-            kind, name = "invalid", None
-        _record_executor()
-        failed = bool(getattr(result, "errors", None))
-        signed_in = getattr(execution.context, "caller", None) is not None
-        label = OPERATION_NAMES.label(name, trusted=signed_in and result is not None and not failed)
-        OPERATIONS.labels(label, kind, "error" if failed else "ok").inc()
-        if kind in ("query", "mutation"):
-            OPERATION_SECONDS.labels(label).observe(seconds)
+def record(operation: OperationDefinitionNode | None, seconds: float, *, failed: bool, signed_in: bool) -> None:
+    """`operation` None: of a document that could not be parsed. A subscription is counted when it ends; its life is
+    not a latency."""
+    kind = "invalid" if operation is None else operation.operation.value
+    name = operation.name.value if operation is not None and operation.name is not None else None
+    _record_executor()
+    label = OPERATION_NAMES.label(name, trusted=signed_in and not failed)
+    OPERATIONS.labels(label, kind, "error" if failed else "ok").inc()
+    if kind in ("query", "mutation"):
+        OPERATION_SECONDS.labels(label).observe(seconds)
 
 
 _COMPILED = EXECUTIONS.labels("compiled", "")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from graphql import (
     DocumentNode,
+    ExecutionResult,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -25,14 +26,14 @@ from graphql import (
 )
 from starlette.requests import Request
 from starlette.responses import Response
-from strawberry.extensions import SchemaExtension
-from strawberry.types import ExecutionResult
 
-from schema.context import Context
 from schema.kept_responses import kept
 from server.actor import Actor
 from server.observability import RESPONSES
 from server.planning.repository import marks
+
+if TYPE_CHECKING:
+    from schema.operations import Operation
 
 ROOTS = frozenset({"planning", "utilisation"})
 # What these answers are made of, and what of it is not kept: a field that reads a table without the trigger
@@ -58,50 +59,40 @@ NOT_OF_THE_CALLER = frozenset({"session_id", "expires_at", "origin"})
 _ETAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
-class ResponseCache(SchemaExtension):
+async def kept_or(operation: Operation, execute: Callable[[], Awaitable[ExecutionResult]]) -> ExecutionResult:
     """Stands in for the execution alone: sign-in, limits, budget, metrics and log are those of any operation.
 
     The state is read before the data: a write that is committed in between makes the answer newer than its state,
     which no later request then finds.
     """
+    context, kept_responses = operation.context, operation.context.kept_responses
+    key = None if kept_responses is None else _key(operation)
+    if key is None or kept_responses is None:
+        return await execute()
+    async with context.reads.light() as connection:
+        state = await marks.state(connection)
+    found = kept_responses.find(key, state)
+    RESPONSES.labels("miss" if found is None else "hit").inc()
+    if found is None:
+        result = await execute()
+        if result.errors or result.data is None:
+            return result
+        found = kept(state, orjson.dumps(result.data))
+        kept_responses.keep(key, found)
+    context.headers["etag"] = found.etag
+    answer: Any = orjson.Fragment(found.data)  # it is not written out twice
+    return ExecutionResult(answer, None)
 
-    async def on_execute(self) -> AsyncIterator[None]:
-        context: Context = self.execution_context.context
-        key = self._key(context)
-        if key is None or context.kept_responses is None:
-            yield
-            return
-        async with context.reads.light() as connection:
-            state = await marks.state(connection)
-        found = context.kept_responses.find(key, state)
-        RESPONSES.labels("miss" if found is None else "hit").inc()
-        if found is None:
-            yield
-            result: Any = self.execution_context.result
-            if result is None or result.errors or result.data is None:
-                return
-            found = kept(state, orjson.dumps(result.data))
-            context.kept_responses.keep(key, found)
-            result.data = orjson.Fragment(found.data)  # it is not written out twice
-        else:
-            answer: Any = orjson.Fragment(found.data)
-            self.execution_context.result = ExecutionResult(data=answer, errors=None)
-            yield
-        if context.headers is not None:
-            context.headers["etag"] = found.etag
 
-    def _key(self, context: Context) -> bytes | None:
-        """Of the question and the whole caller: nobody is answered with what was worked out for somebody else."""
-        execution = self.execution_context
-        document, name = execution.graphql_document, execution.operation_name
-        if context.kept_responses is None or context.caller is None or document is None:
-            return None
-        if not may_be_kept(execution.schema._schema, document, name):
-            return None
-        asked = [execution.query, name, execution.variables or {}, identity(context.caller)]
-        # `str` is for ids: the driver's are a class of its own.
-        written = orjson.dumps(asked, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
-        return hashlib.blake2b(written, digest_size=32).digest()
+def _key(operation: Operation) -> bytes | None:
+    """Of the question and the whole caller: nobody is answered with what was worked out for somebody else."""
+    caller = operation.context.caller
+    if caller is None or not may_be_kept(operation.schema._schema, operation.prepared.document, operation.name):
+        return None
+    asked = [operation.text, operation.name, operation.variables, identity(caller)]
+    # `str` is for ids: the driver's are a class of its own.
+    written = orjson.dumps(asked, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    return hashlib.blake2b(written, digest_size=32).digest()
 
 
 def identity(caller: Actor) -> dict[str, Any]:

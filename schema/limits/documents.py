@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse, specified_rules, validate
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    parse,
+    specified_rules,
+    validate,
+)
 from graphql.validation.rules import overlapping_fields_can_be_merged
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from schema.limits.analysis import Analysis, analyse
 from server import observability
+from server.settings import Settings
 
 KEPT_TOKENS = 100_000
 """of all documents together, half a kilobyte each and so 50 MB: a bound on their number would let the largest ones fill
@@ -28,6 +38,22 @@ class Prepared:
     analysis: Analysis
     errors: list[GraphQLError] | None = None
     """None until it is validated, which is after the static limits"""
+    within: Settings | None = None
+    """whose static limits it has been found to keep"""
+
+    def operation(self, name: str | None) -> OperationDefinitionNode:
+        """The one of that name, the first without one. Raises CannotGetOperationTypeError where there is none."""
+        for definition in self.document.definitions:
+            if isinstance(definition, OperationDefinitionNode) and (
+                name is None or (definition.name is not None and definition.name.value == name)
+            ):
+                return definition
+        raise CannotGetOperationTypeError(name)
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether an operation must be named: Strawberry and `operation` would take the first."""
+        return sum(isinstance(definition, OperationDefinitionNode) for definition in self.document.definitions) > 1
 
 
 class Documents:
