@@ -15,12 +15,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import Lifespan
+from starlette.types import Lifespan, Receive, Scope, Send
 
 from schema import build_schema
 from schema.http import GraphQLView
@@ -31,7 +29,7 @@ from server.authentication import Authenticator
 from server.connections import connected
 from server.database import Database
 from server.errors import Problem
-from server.middleware import BodyLimit, CrashAsProblem, Observed, SecurityHeaders
+from server.middleware import Edge
 from server.observability import configure_logging, mark_dead, scrape
 from server.problems import problem_response
 from server.rate_limit import RateLimit
@@ -42,15 +40,11 @@ log = structlog.get_logger(__name__)
 POSTGRES_SECONDS = 2.0
 REDIS_SECONDS = 0.5
 """less, so that a server which can do without Redis answers within the second that a supervisor usually waits"""
-ALLOWED_HEADERS = [
-    *("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Traceparent", "X-Request-ID"),
-    *("GraphQL-Require-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name", "X-Requested-With"),
-]
 TITLES = {404: "There is nothing at this address; the API is at /graphql.", 405: "This address takes other methods."}
 
 
-def create_app(settings: Settings) -> Starlette:
-    """The web server. `app.state` carries what the routes use: settings, database, redis, bus, authenticator."""
+def create_app(settings: Settings) -> Edge:
+    """The web server. Starlette's `app.state` has what the routes use: settings, database, bus, authenticator ..."""
     view = GraphQLView(build_schema(settings.graphql_executor), settings)
     routes = [
         Route("/", _to_graphiql),
@@ -60,27 +54,20 @@ def create_app(settings: Settings) -> Starlette:
         Route("/graphql", view),
         *rest.routes(),
     ]
-    return Starlette(
+    starlette = Starlette(
         routes=[*routes, WebSocketRoute("/graphql", view), *graphiql.static_routes()],
-        middleware=[
-            Middleware(Observed, routes=[route.path for route in routes]),
-            Middleware(SecurityHeaders, settings=settings),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.cors_origins,
-                allow_methods=["GET", "POST"],
-                allow_headers=ALLOWED_HEADERS,
-                expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy", "ETag"],
-            ),
-            Middleware(CrashAsProblem),
-            Middleware(BodyLimit, limit=settings.max_body_bytes),
-        ],
         exception_handlers={HTTPException: _http_error},
         lifespan=_lifespan(settings),
     )
 
+    async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = starlette
+        await view(scope, receive, send)
 
-def app() -> Starlette:
+    return Edge(starlette, settings, [route.path for route in routes], direct={"/graphql": graphql})
+
+
+def app() -> Edge:
     """What uvicorn calls in each worker."""
     settings = read_settings()
     configure_logging(settings)

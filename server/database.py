@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
 from uuid import UUID
 
+import asyncpg  # type: ignore[import-untyped]
 import orjson
 from sqlalchemy import MetaData, text
 from sqlalchemy.exc import DBAPIError
@@ -69,15 +71,27 @@ UNNAMED_STATEMENTS: dict[str, Any] = {
 }
 
 
+class _Connecting:
+    """A connection that is begun when it is awaited. asyncpg's own coroutine would complain where the pool is asked
+    outside of a greenlet (see light_rows), finds that it must connect, and leaves it to who can wait."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._connect = partial(asyncpg.connect, *arguments, **options)
+
+    def __await__(self) -> Generator[Any, None, asyncpg.Connection]:
+        return self._connect().__await__()  # type: ignore[no-any-return]
+
+
 def _connect_arguments(settings: Settings) -> dict[str, Any]:
     # Light rows hold dates and moments as PostgreSQL prints them, in its own zone.
     server_settings = {"application_name": "plancharge", "timezone": "UTC", "datestyle": "ISO"}
+    arguments: dict[str, Any] = {"timeout": 5, "server_settings": server_settings, "async_creator_fn": _Connecting}
     if settings.database_pooler == "transaction":
         # PgBouncer refuses the timeouts as parameters of a connection; there the role or the database has them.
-        return {"timeout": 5, "server_settings": server_settings, **UNNAMED_STATEMENTS}
+        return {**arguments, **UNNAMED_STATEMENTS}
     server_settings["statement_timeout"] = str(settings.statement_timeout_ms)
     server_settings["idle_in_transaction_session_timeout"] = "60000"
-    return {"timeout": 5, "server_settings": server_settings}
+    return arguments
 
 
 def create_engine(settings: Settings, **options: Any) -> AsyncEngine:

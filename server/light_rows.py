@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from time import perf_counter
 from typing import Any, Generic, Self, TypeVar, cast
@@ -18,9 +19,10 @@ import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import CompoundSelect, Date, DateTime, Numeric, Select, Text, TextClause
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import MissingGreenlet, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import LRUCache, greenlet_spawn
 
@@ -94,21 +96,28 @@ class LightConnection:
         """by which it was noticed that the server has closed the connection, and so perhaps all of the pool's"""
 
     async def __aenter__(self) -> Self:
-        dbapi: Any = self._engine.dialect.loaded_dbapi
-        try:
-            self._held = await self._engine.raw_connection()
-        except dbapi.Error as error:  # as it is: of a raw connection SQLAlchemy translates none
-            raise OperationalError("connect", None, error) from error
+        self._held = _idle(self._engine) or await self._connected()
         self._driver = self._held.driver_connection
         return self
+
+    async def _connected(self) -> Any:
+        dbapi: Any = self._engine.dialect.loaded_dbapi
+        try:
+            return await self._engine.raw_connection()
+        except dbapi.Error as error:  # as it is: of a raw connection SQLAlchemy translates none
+            raise OperationalError("connect", None, error) from error
 
     async def __aexit__(self, *_: object) -> None:
         # Invalidated in a greenlet, SQLAlchemy closes it in good order: cut off, it would leave PostgreSQL at the
         # statement of a client that has left.
         if self._lost is not None:
             await greenlet_spawn(self._engine.pool._invalidate, self._held, self._lost)
+        elif self._failed:
+            await greenlet_spawn(self._held.invalidate)
+        elif _is_full(self._engine):  # and so closes it
+            await greenlet_spawn(self._held.close)
         else:
-            await greenlet_spawn(self._held.invalidate if self._failed else self._held.close)
+            self._held.close()
 
     async def rows(self, statement: Statement, row: type[R]) -> list[R]:
         """What a statement finds that is put together anew each time."""
@@ -137,6 +146,23 @@ class LightConnection:
             self._lost = error if away else None
             raise OperationalError(compiled.string, None, error, connection_invalidated=away) from error
         return list(records if make is None else map(make, records))
+
+
+# The pool's connections are taken and given back without a greenlet where nothing has to be waited for: two of them
+# take longer than a small statement. In AUTOCOMMIT there is nothing to roll back.
+
+
+def _idle(engine: AsyncEngine) -> Any:
+    """A connection of the pool that waits for work; None where there is none, or it is due to be made anew."""
+    if cast("QueuePool", engine.pool).checkedin():
+        with suppress(MissingGreenlet):
+            return engine.sync_engine.raw_connection()
+    return None
+
+
+def _is_full(engine: AsyncEngine) -> bool:
+    pool = cast("QueuePool", engine.pool)
+    return pool.checkedin() >= pool.size()
 
 
 def _make(row: type[R]) -> Make:

@@ -109,7 +109,8 @@ def configure_logging(settings: Settings) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "arq", "sqlalchemy"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    logging.getLogger("uvicorn.access").disabled = True  # the middleware writes one better line
+    # The middleware writes one better line; uvicorn puts its own together for whoever is above this logger.
+    logging.getLogger("uvicorn.access").propagate = False
     for name in ("httpx", "httpcore", "strawberry.execution"):
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(

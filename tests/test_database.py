@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
@@ -70,3 +71,46 @@ async def test_moments_are_printed_the_same_whatever_the_database_s_date_style(
         await engine.dispose()
         async with database.reads.session() as session:
             await session.execute(text("ALTER ROLE CURRENT_USER RESET datestyle"))
+
+
+@pytest.fixture
+async def small_pool(settings: Settings, database: Database) -> AsyncIterator[Database]:
+    """Two connections that are kept and two under load; what is kept is due at once to be made anew."""
+    few = settings.model_copy(update={"database_pool_size": 2, "database_pool_overflow": 2})
+    engine = create_engine(few)
+    yield Database(engine, database._publisher, database._enqueuer)
+    await engine.dispose()
+
+
+async def _pid(reads: Reads) -> int:
+    async with reads.light() as connection:
+        [row] = await WHO.rows(connection)
+    return int(row["pid"])
+
+
+async def test_light_reads_share_the_pool_and_leave_no_more_connections_than_it_keeps(
+    small_pool: Database, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    pids = set(await asyncio.gather(*(_pid(small_pool.reads) for _ in range(20))))
+    assert len(pids) <= 4
+    assert small_pool.engine.pool.status().startswith("Pool size: 2  Connections in pool: 2 ")
+    again = {await _pid(small_pool.reads) for _ in range(6)}
+    assert len(again) <= 2
+    assert again <= pids
+    async with database.reads.session() as session:
+        alive = await session.execute(
+            text("SELECT pid FROM pg_stat_activity WHERE pid = ANY(:pids)"), {"pids": [*pids]}
+        )
+        assert len(set(alive.scalars())) == 2
+    assert caplog.records == []
+
+
+async def test_a_connection_that_is_too_old_is_made_anew_for_a_light_read(
+    small_pool: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = await _pid(small_pool.reads)
+    small_pool.engine.pool._recycle = 0  # type: ignore[attr-defined]
+    await asyncio.sleep(0.01)
+    second = await _pid(small_pool.reads)
+    assert second != first
+    assert caplog.records == []

@@ -405,3 +405,15 @@ async def test_metrics_tell_what_ran_compiled_and_that_nothing_was_left_to_graph
     after = await executions(client)
     assert after.get("compiled", 0) - before.get("compiled", 0) == (settings.graphql_executor == "compiled")
     assert after.get("graphql-core", 0) == 0
+
+
+@pytest.mark.parametrize("length", [LIMIT + 1, 10])
+async def test_an_answer_without_cors_tells_caches_that_it_depends_on_the_origin(
+    client: httpx.AsyncClient, length: int
+) -> None:
+    answer = await client.post("/graphql", content=b"x" * length, headers={"content-type": "application/json"})
+    assert answer.headers["vary"] == "Origin"
+    answer = await client.post(
+        "/graphql", content=b"x" * length, headers={"content-type": "application/json", "origin": FRIEND}
+    )
+    assert (answer.headers["vary"], answer.headers["access-control-allow-origin"]) == ("Origin", FRIEND)
