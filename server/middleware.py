@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.errors import Problem
-from server.observability import HTTP_REQUESTS, HTTP_SECONDS, request_id_from, trace_from
+from server.observability import HTTP_REQUESTS, HTTP_SECONDS, log_under, request_id_from, trace_from
 from server.problems import failure_of, problem_response
 from server.settings import Settings
 
@@ -66,8 +66,7 @@ class Edge:
         request_id = request_id_from(headers.get(b"x-request-id", b"").decode("latin-1"))
         trace_id, span_id = trace_from(headers.get(b"traceparent", b"").decode("latin-1"))
         scope.setdefault("state", {})["request_id"] = request_id
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id, trace_id=trace_id)
+        log_under(request_id=request_id, trace_id=trace_id)
         if scope["type"] == "websocket":
             await self.app(scope, receive, send)
             return

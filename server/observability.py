@@ -7,8 +7,11 @@ import os
 import re
 import sys
 import time
+from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -72,6 +75,19 @@ _OPERATION_NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,63}")
 _KINDS = {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "COPY", "BEGIN", "SET"}
 
 
+_ids: ContextVar[Mapping[str, str]] = ContextVar("ids", default=MappingProxyType({}))
+
+
+def log_under(**ids: str) -> None:
+    """Have each line that this task and its children log say whose they are. One variable for all of them: structlog's
+    own are looked for among all that a context holds, for each line."""
+    _ids.set(ids)
+
+
+def _with_ids(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {**_ids.get(), **event}
+
+
 def _json(event: Any, default: Any, **_: Any) -> str:
     return orjson.dumps(event, default=default).decode()
 
@@ -88,7 +104,7 @@ def configure_logging(settings: Settings) -> None:
     """One JSON object a line on standard output, for our loggers and for libraries' alike."""
     level = settings.log_level.upper()
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        _with_ids,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -129,7 +145,8 @@ def request_id_from(header: str | None) -> str:
 def trace_from(traceparent: str | None) -> tuple[str, str]:
     """(trace id, our span id) of the W3C header, continuing the caller's trace or starting one."""
     match = _TRACEPARENT.fullmatch(traceparent or "")
-    return (match[1] if match else os.urandom(16).hex()), os.urandom(8).hex()
+    made = os.urandom(24).hex()
+    return (match[1] if match else made[:32]), made[32:]
 
 
 class OperationNames:
