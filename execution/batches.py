@@ -27,10 +27,11 @@ class BatchLoader(Generic[Key, Found]):
         self._batch_of: dict[Key, _Batch[Key, Found]] = {}
 
     def load(self, key: Key) -> Task[Found]:
-        """Return a future of one value, for resolvers and for executors that ask row by row."""
-        return ensure_future(self._load(key))
+        """Return a future of one value, for executors that ask row by row."""
+        return ensure_future(self.one(key))
 
-    async def _load(self, key: Key) -> Found:
+    async def one(self, key: Key) -> Found:
+        """Return one value, for a resolver that awaits it at once: without a task of its own, unlike `load`."""
         (value,) = await self.load_all([key])
         if isinstance(value, Exception):
             raise value

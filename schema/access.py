@@ -188,7 +188,7 @@ class Queries:
     @strawberry.field(description="Who is calling.", extensions=[signed_in()], graphql_type=UserRef)
     async def me(self, info: Info) -> UserRow:
         user_id = info.context.signed_in.user_id
-        row = await info.context.loaders.user.load(user_id) if user_id else None
+        row = await info.context.loaders.user.one(user_id) if user_id else None
         if row is None:
             raise NotFound("The caller is not a person.")
         return row

@@ -59,7 +59,7 @@ class Role:
 
     @strawberry.field(description="What it grants, by the permission's code.", graphql_type=list[Grant])
     async def permissions(self, info: Info, parent: strawberry.Parent[RoleRow]) -> list[Grant]:
-        rows = await info.context.loaders.role_grants.load(parent.id)
+        rows = await info.context.loaders.role_grants.one(parent.id)
         return [Grant(permission=Permission(row.code), scope=Scope(row.scope)) for row in rows]
 
 

@@ -110,7 +110,7 @@ class User:
         extensions=[requires(Permission.ROLES_READ, or_self=True)],
     )
     async def roles(self, info: Info, parent: strawberry.Parent[UserRow]) -> list[RoleRow]:
-        return [pair.RoleRow for pair in await info.context.loaders.user_roles.load(parent.id)]
+        return [pair.RoleRow for pair in await info.context.loaders.user_roles.one(parent.id)]
 
     months: list[PlanningMonthRef] = strawberry.field(
         resolver=loader_field(_months, key="id"),
@@ -157,7 +157,7 @@ class Queries:
     async def user(
         self, info: Info, id: Annotated[UUID, strawberry.argument(description="The person's id.")]
     ) -> UserRow:
-        row = await info.context.loaders.user.load(id)
+        row = await info.context.loaders.user.one(id)
         if row is None:
             raise NotFound(f"There is no user with the id {id}.")
         return row

@@ -89,7 +89,7 @@ class PlanningMonth:
         shown_lines = parent.lines
         if shown_lines is None:
             loaders = info.context.loaders
-            lines = await loaders.capacity_lines.load((parent.user_id, parent.month, parent.override))
+            lines = await loaders.capacity_lines.one((parent.user_id, parent.month, parent.override))
             projects: list[Any] = await loaders.brief_project.load_all([cell.project_id for cell in parent.cells])
             names = {row.id: row.name for row in projects if row is not None}
             shown_lines = grid.explanation(parent, lines, names)

@@ -135,7 +135,7 @@ class SyncRun:
     ) -> list[SyncRefusalRow]:
         if not 1 <= first <= MOST_REFUSALS:
             raise BadRequest(f"first goes from 1 to {MOST_REFUSALS}; got {first}.")
-        return await info.context.loaders.sync_refusals(first).load(parent.id)
+        return await info.context.loaders.sync_refusals(first).one(parent.id)
 
 
 _NUMBERS = ("read", "created", "updated", "removed", "skipped", "refused")
