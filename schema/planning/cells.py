@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
+from strawberry.types.nodes import FragmentSpread, InlineFragment
+from strawberry.utils.str_converters import to_snake_case
 
 from schema.context import Info
 from schema.edges import to_project, to_user
@@ -168,6 +171,19 @@ class CellInput:
     )
 
 
+FIGURES = frozenset(
+    {
+        *("__typename", "results", "index", "outcome", "problem", "problems"),
+        *("type", "title", "status", "detail", "instance", "code", "errors", "path", "message"),
+        *("cell", "id", "days", "stated", "expected", "actual", "source", "version", "updatedAt"),
+        *("months", "month", "capacity", "load", "availability", "utilisation", "overallocated"),
+        *("override", "tentative", "capacityVersion", "closed", "recomputing"),
+    }
+)
+"""fields of a write's answer that take no more than the cells that were written and the sums of their months; with any
+other, the answer is read whole"""
+
+
 @strawberry.input(description="Cells to write in one call.")
 class ForecastsWriteInput:
     cells: list[CellInput] = strawberry.field(description="Up to 500 cells, each at most once.")
@@ -182,7 +198,8 @@ class ForecastsWriteInput:
         description="Makes it safe to send the call again: within 24 h the same key gets the first call's answer.",
     )
 
-    def to_domain(self, key: str | None, *, explained: bool) -> forecasts.Call:
+    def to_domain(self, key: str | None, asked: set[str]) -> forecasts.Call:
+        """`asked` are the names of the fields that are selected, at any depth."""
         missing = [index for index, cell in enumerate(self.cells) if cell.days is strawberry.UNSET]
         if missing:
             message = "State the days, or null to clear the cell."
@@ -196,7 +213,25 @@ class ForecastsWriteInput:
             )
             for index, cell in enumerate(self.cells)
         ]
-        return forecasts.Call(writes, self.policy, self.dry_run, key, explained)
+        return forecasts.Call(
+            writes,
+            self.policy,
+            self.dry_run,
+            key,
+            explained="explanation" in asked,
+            whole=not asked <= FIGURES,
+        )
+
+
+def _of_coerced(kind: type[ForecastsWriteInput], value: Mapping[str, Any], context: Any) -> ForecastsWriteInput:
+    """All is coerced already; Strawberry would work out anew for each of the cells what it is and where it stands."""
+    given = {to_snake_case(name): each for name, each in value.items()}
+    given["cells"] = [_CELL.from_input(CellInput, each, context) for each in value["cells"]]
+    return kind(**given)
+
+
+_CELL: Any = vars(CellInput)["__strawberry_definition__"]
+vars(ForecastsWriteInput)["__strawberry_definition__"].from_input = _of_coerced
 
 
 @strawberry.type(description="What became of one cell of the call.")
@@ -227,7 +262,7 @@ class Mutations:
     )
     async def forecasts_write(self, info: Info, input: ForecastsWriteInput) -> ForecastsWritePayload:
         key = input.idempotency_key if input.idempotency_key is not None else info.context.idempotency_key
-        call = input.to_domain(key, explained=_asks_for(info.selected_fields, "explanation"))
+        call = input.to_domain(key, set(_names(info.selected_fields)))
         async with info.context.transaction() as tx:
             answer = await forecasts.write(tx, call)
         return ForecastsWritePayload(
@@ -238,6 +273,9 @@ class Mutations:
         )
 
 
-def _asks_for(selections: Any, name: str) -> bool:
-    """Whether the field is selected anywhere below."""
-    return any(getattr(each, "name", None) == name or _asks_for(each.selections, name) for each in selections)
+def _names(selections: Any) -> Iterator[str]:
+    """Of all that is selected, at any depth."""
+    for each in selections:
+        if not isinstance(each, FragmentSpread | InlineFragment):
+            yield each.name
+        yield from _names(each.selections)

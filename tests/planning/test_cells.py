@@ -475,3 +475,49 @@ async def test_who_may_not_write_is_refused_and_nothing_is_written(graphql, data
     [error] = await graphql(caller, WRITE, errors=True, input={"cells": [cell(plan)]})
     assert error["extensions"]["code"] == code
     assert await stored(database) == {}
+
+
+FIGURES = """
+mutation ($input: ForecastsWriteInput!) {
+  forecastsWrite(input: $input) {
+    months {
+      id month capacity load availability utilisation overallocated override tentative capacityVersion closed
+      recomputing
+    }
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("stale", [False, True])
+async def test_figures_alone_are_those_of_months_with_their_cells(graphql, database, make, plan, stale):
+    """A call that asks for nothing else has its months summed by PostgreSQL, which must not be seen."""
+    other, unplanned, tunnel = await make.user(), await make.user(), await make.project()
+    await make.capacity(other, JANUARY, "20.00", override=Decimal("8.50"), tentative=Decimal("1.50"))
+    await make.capacity(other, FEBRUARY, "0.00")
+    await make.cell(other, tunnel, JANUARY, expected="10.25", actual="3.00")
+    await make.cell(plan.user, tunnel, FEBRUARY, stated="0.00", expected="4.00")
+    await make.cell(plan.user, tunnel, JANUARY)  # without a value
+    if stale:
+        async with database.transaction(plan.caller) as tx:
+            await recomputation.mark(tx.session, [plan.user.id, other.id, unplanned.id])
+    inputs = [
+        {**cell(plan, days, month), "userId": str(user.id)}
+        for user, days, month in [
+            (plan.user, "12.5", "2026-01"),
+            (plan.user, None, "2026-02"),
+            (other, "25", "2026-01"),
+            (other, "0", "2026-02"),
+            (unplanned, "1", "2026-01"),
+            (unplanned, None, "2026-02"),  # neither a capacity nor a cell
+        ]
+    ]
+    narrow, whole = [
+        (await graphql(plan.caller, document, input={"cells": inputs, "dryRun": True}))["forecastsWrite"]["months"]
+        for document in (FIGURES, FIGURES.replace("recomputing", "recomputing cells { days }"))
+    ]
+    for month in whole:
+        del month["cells"]
+    assert len(narrow) == 6
+    assert narrow == whole
+    assert sum(month["recomputing"] for month in narrow) == (5 if stale else 0)  # of the month of nothing, nothing

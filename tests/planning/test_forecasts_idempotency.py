@@ -27,6 +27,19 @@ async def test_a_replay_gets_the_first_answer_and_writes_nothing(graphql, databa
     assert {stated for stated, _ in (await stored(database)).values()} == {"2.00", "1.00"}
 
 
+async def test_a_replay_may_ask_for_what_the_first_call_did_not(graphql, plan):
+    wanted = {"cells": [cell(plan, "25.00")], "idempotencyKey": "k1"}
+    figures = "mutation ($input: ForecastsWriteInput!) { forecastsWrite(input: $input) { months { load } } }"
+    assert (await graphql(plan.caller, figures, input=wanted))["forecastsWrite"] == {"months": [{"load": "25.00"}]}
+    again = (await graphql(plan.caller, WRITE, input=wanted))["forecastsWrite"]
+    assert again["months"][0]["cells"][0] == {
+        "days": "25.00",
+        "project": {"code": "BRIDGE"},
+        "user": {"id": str(plan.user.id)},
+    }
+    assert again["warnings"][0]["code"] == "OVERALLOCATED"
+
+
 async def test_a_refusal_is_replayed_too(graphql, database, plan):
     wanted = (cell(plan, "32.00"),)
     first = await send(graphql, plan.caller, *wanted, idempotencyKey="k1")

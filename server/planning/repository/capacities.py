@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Select, func, select, text
@@ -53,6 +53,34 @@ class Override:
     version: int
 
 
+class MonthTotals(NamedTuple):
+    """A person's month with its capacity and the sum of its cells; without a capacity row it has no capacity."""
+
+    capacity: Decimal
+    override: Decimal | None
+    tentative: Decimal
+    version: int
+    recomputing: bool
+    closed: bool
+    load: Decimal
+
+
+# The sum of each month by itself, by the unique index of its cells: for hundreds of months PostgreSQL would otherwise
+# sum all that these people have. A month that has neither a capacity nor a cell with a value is being worked in by
+# nobody, as in the whole picture.
+_TOTALS = text(
+    "SELECT coalesce(c.override, c.computed, 0.00), c.override, coalesce(c.tentative, 0.00), coalesce(c.version, 0),"
+    " (c.id IS NOT NULL OR held.cells > 0) AND EXISTS (SELECT FROM stale_users AS s WHERE s.user_id = wanted.user_id),"
+    " EXISTS (SELECT FROM closed_months AS m WHERE m.month = wanted.month), coalesce(held.load, 0.00)"
+    " FROM unnest(CAST(:users AS uuid[]), CAST(:months AS date[])) WITH ORDINALITY AS wanted (user_id, month, place)"
+    " LEFT JOIN capacities AS c ON c.user_id = wanted.user_id AND c.month = wanted.month"
+    " CROSS JOIN LATERAL (SELECT sum(coalesce(f.stated, f.expected)) AS load, count(*) AS cells FROM forecasts AS f"
+    " WHERE f.user_id = wanted.user_id AND f.month = wanted.month"
+    " AND (f.stated IS NOT NULL OR f.expected <> 0 OR f.actual IS NOT NULL)) AS held"
+    " ORDER BY wanted.place"
+)
+
+
 # Capacities are written by those who hold the person's lock only, so a row that was not found is not there.
 _STORE = text(
     "INSERT INTO capacities AS c (id, user_id, month, computed, override, version)"
@@ -66,6 +94,12 @@ _STORE = text(
 async def by_ids(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[CapacityRow]:
     statement = select(_C).where(is_any(_C.id, ids)).order_by(_C.id)
     return (await session.scalars(statement.execution_options(populate_existing=True))).all()
+
+
+async def totals(session: AsyncSession, keys: Sequence[tuple[UUID, date]]) -> list[MonthTotals]:
+    """Of these (person, month)s, in their order: what the whole picture of them comes to, without their cells."""
+    values = {"users": [user_id for user_id, _ in keys], "months": [month for _, month in keys]}
+    return [MonthTotals(*row) for row in (await session.execute(_TOTALS, values)).all()]
 
 
 async def store_overrides(session: AsyncSession, changes: Sequence[Override]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, and_, func, literal, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.columns import is_any
+from server.planning.domain.cells import CellKey
 from server.planning.models import CellSource, ForecastRow
 from server.projects.models import ProjectRow
 from server.users.models import UserRow
@@ -90,22 +91,6 @@ class CellFilter:
     last: date | None = None
     sources: Sequence[CellSource] | None = None
     updated_after: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewCell:
-    id: UUID
-    user_id: UUID
-    project_id: UUID
-    month: date
-
-
-@dataclass(frozen=True, slots=True)
-class StatedCell:
-    id: UUID
-    stated: Decimal | None
-    stated_source: CellSource | None
-    version: int
 
 
 _F = ForecastRow
@@ -229,14 +214,13 @@ _INSERT_MISSING = text(
 )
 
 
-async def insert_missing(session: AsyncSession, cells: Iterable[NewCell]) -> frozenset[UUID]:
-    """A blank row for each cell that has none, so that it can be locked; the ids of those that were new."""
-    cells = list(cells)
+async def insert_missing(session: AsyncSession, cells: Mapping[UUID, CellKey]) -> frozenset[UUID]:
+    """A blank row for each cell, by its id, that has none, so that it can be locked; the ids of those that were new."""
     values = {
-        "ids": [cell.id for cell in cells],
-        "user_ids": [cell.user_id for cell in cells],
-        "project_ids": [cell.project_id for cell in cells],
-        "months": [cell.month for cell in cells],
+        "ids": list(cells),
+        "user_ids": [key.user_id for key in cells.values()],
+        "project_ids": [key.project_id for key in cells.values()],
+        "months": [key.month for key in cells.values()],
     }
     return frozenset((await session.scalars(_INSERT_MISSING, values)).all())
 
@@ -244,19 +228,20 @@ async def insert_missing(session: AsyncSession, cells: Iterable[NewCell]) -> fro
 async def lock(session: AsyncSession, ids: Sequence[UUID]) -> Sequence[CellRow]:
     """The cells as they are, locked in the order of their ids."""
     statement = select(*COLUMNS).where(is_any(_F.id, ids)).order_by(_F.id).with_for_update()
-    return [_cell(row) for row in await session.execute(statement)]
+    return [_cell(row) for row in (await session.execute(statement)).all()]
 
 
+# The moment is that of the transaction, one for all rows: RETURNING it from each takes longer than the rest.
 _STATE = text(
-    "UPDATE forecasts AS f SET stated = new.stated, source = new.source, version = new.version,"
+    "WITH stated AS (UPDATE forecasts AS f SET stated = new.stated, source = new.source, version = new.version,"
     " updated_by_id = :updated_by_id, updated_at = now()"
     " FROM unnest(CAST(:ids AS uuid[]), CAST(:stated AS numeric[]), CAST(:sources AS text[]),"
-    " CAST(:versions AS integer[])) AS new (id, stated, source, version) WHERE f.id = new.id RETURNING f.updated_at"
+    " CAST(:versions AS integer[])) AS new (id, stated, source, version) WHERE f.id = new.id) SELECT now()"
 )
 
 
-async def state(session: AsyncSession, cells: Sequence[StatedCell], updated_by_id: UUID | None) -> datetime:
-    """Writes what people stated into rows that are locked, at least one; the moment that they now bear."""
+async def state(session: AsyncSession, cells: Sequence[CellRow], updated_by_id: UUID | None) -> datetime:
+    """Writes what people stated into rows that are locked; the moment that they now bear."""
     values = {
         "ids": [cell.id for cell in cells],
         "stated": [cell.stated for cell in cells],
@@ -264,8 +249,8 @@ async def state(session: AsyncSession, cells: Sequence[StatedCell], updated_by_i
         "versions": [cell.version for cell in cells],
         "updated_by_id": updated_by_id,
     }
-    moments: Sequence[datetime] = (await session.scalars(_STATE, values)).all()
-    return moments[0]
+    moment: datetime = (await session.scalars(_STATE, values)).one()
+    return moment
 
 
 async def share_projects(session: AsyncSession, ids: Collection[UUID]) -> Sequence[ProjectRow]:

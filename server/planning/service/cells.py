@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -13,14 +13,14 @@ from server.actor import Permission
 from server.database import Transaction
 from server.errors import Problem, problem
 from server.events import PlanningChanged
-from server.ids import cell_id, month_id
+from server.ids import ids_of
 from server.planning.domain import cells as domain
 from server.planning.domain.cells import CellOutcome, CellState, CellWrite, Decision
 from server.planning.models import CellSource
 from server.planning.repository import cells as repository
 from server.planning.repository import months as closing
 from server.planning.repository import settings as company
-from server.planning.repository.cells import CellRow, NewCell, StatedCell
+from server.planning.repository.cells import CellRow
 from server.planning.service.violations import as_problem
 from server.projects.models import ProjectRow
 from server.users.models import UserRow
@@ -56,13 +56,22 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the decisions come to, before anything is written. `ids` are the cells', by the index of their write."""
+    """What the decisions come to, before anything is written; all by the index of the write.
 
-    ids: dict[int, UUID]
+    `rows` are the locked cells of the writes that reach theirs, `new` the ids of those that are blank rows of ours.
+    """
+
+    ids: list[UUID]
     decisions: dict[int, Decision]
     problems: dict[int, Problem]
-    locked: dict[UUID, CellRow]
+    rows: dict[int, CellRow]
     new: frozenset[UUID]
+
+
+Stated = dict[str, dict[str, Any]]
+"""by a cell's id, as the audit log has it"""
+
+_STATED_BY = {source: domain.CellSource(source) for source in CellSource}
 
 
 async def write(
@@ -80,27 +89,20 @@ async def write(
     await closing.share_lock(tx.session)
     projects = {row.id: row for row in await repository.share_projects(tx.session, {w.key.project_id for w in writes})}
     people = {row.id: row for row in await repository.share_users(tx.session, {w.key.user_id for w in writes})}
-    # Once for each: a hash of names costs more than the rest of a decision.
-    ids = {w.index: cell_id(w.key.user_id, w.key.project_id, w.key.month) for w in writes}
-    plan = await _decide(tx, writes, ids, source, people, projects)
-    refused = bool(plan.problems)
-    if refused and policy is WritePolicy.REJECT_EVERYTHING:
-        applied: list[CellWrite] = []
-    else:
-        applied = [w for w in writes if _outcome(plan, w) is CellOutcome.APPLIED]
-    after = await _store(tx, applied, plan)
-    await _tell(tx, applied, after, plan, writes)
-    everything = refused and policy is WritePolicy.REJECT_EVERYTHING
-    results = [_result(w, plan, after, everything) for w in writes]
-    done = [] if everything else [w for w in writes if w.index not in plan.problems]
-    touched = sorted({(w.key.user_id, w.key.month) for w in done}, key=lambda key: (key[1], key[0]))
-    return Written(results, touched, people, projects)
+    plan = await _decide(tx, writes, source, people, projects)
+    everything = bool(plan.problems) and policy is WritePolicy.REJECT_EVERYTHING
+    applied = [] if everything else [n for n, each in plan.decisions.items() if each.outcome is CellOutcome.APPLIED]
+    before = await _store(tx, applied, plan, source)
+    await _tell(tx, [plan.rows[index] for index in applied], before, plan)
+    results = [_result(w.index, plan, everything) for w in writes]
+    done = [] if everything else [row for index, row in plan.rows.items() if index not in plan.problems]
+    touched = sorted({(row.month, row.user_id) for row in done})
+    return Written(results, [(user_id, month) for month, user_id in touched], people, projects)
 
 
 async def _decide(
     tx: Transaction,
     writes: Sequence[CellWrite],
-    ids: dict[int, UUID],
     source: CellSource,
     people: dict[UUID, UserRow],
     projects: dict[UUID, ProjectRow],
@@ -110,119 +112,112 @@ async def _decide(
     problems = {
         index: as_problem(violation, "cells", str(index)) for index, violation in domain.find_duplicates(writes).items()
     }
+    reached = {user.id for user in people.values() if _reaches(tx, user)}
     for w in writes:
-        if w.index not in problems and (found := _reach_problem(tx, w, people, projects)):
-            problems[w.index] = found
+        if w.index not in problems and not (w.key.user_id in reached and w.key.project_id in projects):
+            problems[w.index] = _reach_problem(w, people, projects)
     reachable = [w for w in writes if w.index not in problems]
-    keys = {ids[w.index]: w.key for w in reachable}
-    new = await repository.insert_missing(
-        tx.session, [NewCell(key_id, key.user_id, key.project_id, key.month) for key_id, key in keys.items()]
-    )
-    locked = {cell.id: cell for cell in await repository.lock(tx.session, list(keys))}
+    ids = ids_of(w.key for w in writes)
+    new = await repository.insert_missing(tx.session, {ids[w.index]: w.key for w in reachable})
+    locked = {cell.id: cell for cell in await repository.lock(tx.session, [ids[w.index] for w in reachable])}
+    rows = {w.index: locked[ids[w.index]] for w in reachable}
+    stated_by, step, horizon = _STATED_BY[source], settings.step, (settings.horizon_start, settings.horizon_end)
+    is_open = {project.id: project.takes_load for project in projects.values()}
     decisions: dict[int, Decision] = {}
     for w in reachable:
         decision = domain.decide(
             w,
-            _state(locked[ids[w.index]]),
-            source=domain.CellSource(source),
+            _state(rows[w.index]),
+            source=stated_by,
             closed=closed,
-            step=settings.step,
-            project_open=projects[w.key.project_id].takes_load,
-            horizon=(settings.horizon_start, settings.horizon_end),
+            step=step,
+            project_open=is_open[w.key.project_id],
+            horizon=horizon,
         )
         decisions[w.index] = decision
         if decision.violation is not None:
             problems[w.index] = as_problem(decision.violation, "cells", str(w.index))
-    return _Plan(ids, decisions, problems, locked, new)
+    return _Plan(ids, decisions, problems, rows, new)
 
 
-def _reach_problem(
-    tx: Transaction, w: CellWrite, people: dict[UUID, UserRow], projects: dict[UUID, ProjectRow]
-) -> Problem | None:
-    """Whether both ends of the cell exist and the caller may write to it."""
+def _reaches(tx: Transaction, user: UserRow) -> bool:
+    return not user.is_service and tx.actor.reaches_user(Permission.PLANNING_WRITE, user.id, user.business_unit_id)
+
+
+def _reach_problem(w: CellWrite, people: dict[UUID, UserRow], projects: dict[UUID, ProjectRow]) -> Problem:
+    """Which end of the cell does not exist, or is not the caller's to write to."""
     user = people.get(w.key.user_id)
     if user is None or user.is_service:
         return problem("UNKNOWN_ID", "There is nobody with this id who can be planned.", "cells", w.index, "userId")
     if w.key.project_id not in projects:
         return problem("UNKNOWN_ID", "There is no project with this id.", "cells", w.index, "projectId")
-    if not tx.actor.reaches_user(Permission.PLANNING_WRITE, user.id, user.business_unit_id):
-        detail = "This person's cells are not yours to change: ask a planner or the manager of the business unit."
-        return problem("OUT_OF_SCOPE", detail, "cells", w.index, "userId")
-    return None
+    detail = "This person's cells are not yours to change: ask a planner or the manager of the business unit."
+    return problem("OUT_OF_SCOPE", detail, "cells", w.index, "userId")
 
 
-async def _store(tx: Transaction, applied: Sequence[CellWrite], plan: _Plan) -> dict[int, CellRow]:
-    """Writes what was decided, takes back the blank rows of what was not; the cells as they are then, by index."""
-    kept = {plan.ids[w.index] for w in applied}
-    if blank := plan.new - kept:
+async def _store(tx: Transaction, applied: Sequence[int], plan: _Plan, source: CellSource) -> Stated:
+    """Writes what was decided, to `plan.rows` too, and takes back the blank rows of what was not; what stood before."""
+    cells = [plan.rows[index] for index in applied]
+    if blank := plan.new - {cell.id for cell in cells}:
         await repository.remove_blank(tx.session, sorted(blank))
     if not applied:
         return {}
-    cells: dict[int, CellRow] = {}
-    for w in applied:
-        state = plan.decisions[w.index].state
+    before = {str(cell.id): _stated(cell) for cell in cells}
+    for index, cell in zip(applied, cells, strict=True):
+        state = plan.decisions[index].state
         assert state is not None
-        stated_source = None if state.stated is None else CellSource(state.source)
-        cells[w.index] = replace(
-            plan.locked[plan.ids[w.index]], stated=state.stated, stated_source=stated_source, version=state.version
-        )
-    stated = [StatedCell(cell.id, cell.stated, cell.stated_source, cell.version) for cell in cells.values()]
-    moment = await repository.state(tx.session, stated, tx.actor.user_id)
-    for cell in cells.values():
+        cell.stated, cell.version = state.stated, state.version
+        cell.stated_source = None if state.stated is None else source
+    moment = await repository.state(tx.session, cells, tx.actor.user_id)
+    for cell in cells:
         cell.updated_at = moment
-    return cells
+    return before
 
 
-async def _tell(
-    tx: Transaction, applied: Sequence[CellWrite], after: dict[int, CellRow], plan: _Plan, writes: Sequence[CellWrite]
-) -> None:
+async def _tell(tx: Transaction, cells: Sequence[CellRow], before: Stated, plan: _Plan) -> None:
     """One row in the audit log for the call, and one event."""
-    forbidden = [plan.ids[w.index] for w in writes if (p := plan.problems.get(w.index)) and p.code == "OUT_OF_SCOPE"]
-    if not applied:
+    forbidden = [plan.ids[index] for index, found in plan.problems.items() if found.code == "OUT_OF_SCOPE"]
+    if not cells:
         if forbidden:
             await tx.audit("cells.refused", "cell", cells=forbidden, code="OUT_OF_SCOPE")
         return
-    ids = [cell.id for cell in after.values()]
     await tx.audit(
         "cells.written",
         "cell",
-        ids[0] if len(ids) == 1 else None,
-        before={str(plan.ids[w.index]): _stated(plan.locked[plan.ids[w.index]]) for w in applied},
-        after={str(plan.ids[w.index]): _stated(after[w.index]) for w in applied},
-        cells=ids,
+        cells[0].id if len(cells) == 1 else None,
+        before=before,
+        after=dict(zip(before, map(_stated, cells), strict=True)),
+        cells=list(before),
         **({"refused": forbidden} if forbidden else {}),
     )
-    months = [w.key.month for w in applied]
-    listed = len(ids) <= MAX_LISTED
+    months = {(cell.user_id, cell.month) for cell in cells}
+    listed = len(cells) <= MAX_LISTED
     tx.publish(
         PlanningChanged(
-            first_month=min(months),
-            last_month=max(months),
-            user_ids=tuple(sorted({w.key.user_id for w in applied})) if listed else (),
-            cell_ids=tuple(ids) if listed else (),
-            month_ids=tuple(sorted({month_id(w.key.user_id, w.key.month) for w in applied})) if listed else (),
+            first_month=min(month for _, month in months),
+            last_month=max(month for _, month in months),
+            user_ids=tuple(sorted({user_id for user_id, _ in months})) if listed else (),
+            cell_ids=tuple(cell.id for cell in cells) if listed else (),
+            month_ids=tuple(sorted(ids_of(months))) if listed else (),
             resync=not listed,
         )
     )
 
 
-def _result(w: CellWrite, plan: _Plan, after: dict[int, CellRow], everything: bool) -> CellResult:
-    key_id = plan.ids[w.index]
-    current = None if key_id in plan.new else plan.locked.get(key_id)
-    if w.index in plan.problems:
-        return CellResult(w.index, CellOutcome.REJECTED, current, plan.problems[w.index])
-    if everything:
+def _result(index: int, plan: _Plan, everything: bool) -> CellResult:
+    found = plan.problems.get(index)
+    if found is None and everything:
         detail = "Another cell of this call was refused, and with REJECT_EVERYTHING none is written then."
-        return CellResult(w.index, CellOutcome.REJECTED, current, problem("NOT_APPLIED", detail, "cells", w.index))
-    return CellResult(w.index, _outcome(plan, w), after.get(w.index, current))
-
-
-def _outcome(plan: _Plan, w: CellWrite) -> CellOutcome:
-    return CellOutcome.REJECTED if w.index in plan.problems else plan.decisions[w.index].outcome
+        found = problem("NOT_APPLIED", detail, "cells", index)
+    outcome = plan.decisions[index].outcome if found is None else CellOutcome.REJECTED
+    cell = plan.rows.get(index)
+    if cell is not None and outcome is not CellOutcome.APPLIED and cell.id in plan.new:
+        cell = None  # its blank row was taken back
+    return CellResult(index, outcome, cell, found)
 
 
 def _state(cell: CellRow) -> CellState:
-    return CellState(cell.stated, cell.expected, cell.actual, domain.CellSource(cell.source), cell.version)
+    return CellState(cell.stated, cell.expected, cell.actual, _STATED_BY[cell.source], cell.version)
 
 
 def _stated(cell: CellRow) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from pydantic import ConfigDict, TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.database import Transaction
 from server.errors import Problem, Refused, problem
@@ -18,6 +19,7 @@ from server.idempotency import attempt, check_key
 from server.planning.domain.cells import UNSET, CellWrite
 from server.planning.domain.load import ProjectLoad, contributors
 from server.planning.domain.months import format_month
+from server.planning.repository import capacities
 from server.planning.service import cells, grid
 from server.planning.service.cells import CellResult, WritePolicy, Written
 from server.planning.service.grid import MonthRow
@@ -41,13 +43,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`explained`: the answer's months come with their explanation, read in the transaction like all the rest."""
+    """`explained`: the answer's months come with their explanation, read in the transaction like all the rest.
+
+    Not `whole`: of the months nothing but figures is wanted, no people, no projects and no warnings. Under a key the
+    answer is kept for callers who may ask for more, so it is whole all the same.
+    """
 
     writes: Sequence[CellWrite]
     policy: WritePolicy
     dry_run: bool = False
     key: str | None = None
     explained: bool = False
+    whole: bool = True
 
 
 async def write(tx: Transaction, call: Call) -> Answer:
@@ -73,6 +80,9 @@ async def write(tx: Transaction, call: Call) -> Answer:
 
 async def _write(tx: Transaction, call: Call) -> Answer:
     written = await cells.write(tx, call.writes, call.policy)
+    problems = [r.problem for r in written.results if r.problem is not None and r.problem.code != "NOT_APPLIED"]
+    if not call.whole and call.key is None:
+        return Answer(written.results, await _totals(tx.session, written.touched), problems)
     months = await grid.months(tx.session, written.touched)
     known = await _attach(tx, written, months)
     if call.explained:
@@ -80,9 +90,18 @@ async def _write(tx: Transaction, call: Call) -> Answer:
     return Answer(
         results=written.results,
         months=months,
-        problems=[r.problem for r in written.results if r.problem is not None and r.problem.code != "NOT_APPLIED"],
+        problems=problems,
         warnings=_warnings(call.writes, months, written.users),
     )
+
+
+async def _totals(session: AsyncSession, keys: Sequence[grid.Key]) -> list[MonthRow]:
+    """`grid.months` without the cells, which are most of its rows: PostgreSQL makes their sums."""
+    found = await capacities.totals(session, keys)
+    return [
+        MonthRow(user_id, month, *of[:6], cells=[], load=of.load)
+        for (user_id, month), of in zip(keys, found, strict=True)
+    ]
 
 
 async def _attach(tx: Transaction, written: Written, months: Sequence[MonthRow]) -> dict[UUID, ProjectRow]:
