@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ class Loaded(Source):
         """Return all but what is loaded; those rows are left to wait and marked by _LATER."""
         sources = at.frame.sources
         values: list[Any] = [None] * len(sources)
-        rows = list(range(len(sources)))
+        rows: Sequence[int] = range(len(sources))
         if self.declaration.given is not None:
             values = self._read(at, sources, self.declaration.given)
             if values.count(None) != len(values):
@@ -86,12 +86,13 @@ class Loaded(Source):
         arguments: dict[str, Any],
         values: list[Any],
         keys: list[Any],
-        rows: list[int],
+        rows: Sequence[int],
     ) -> None:
         try:
             info, arguments = self.prepare(at, arguments)
             loader: Loader = self.declaration.loader(info, **arguments)
-            distinct = dict.fromkeys(keys)
+            distinct: dict[Any, Any] = {}
+            keys = list(map(distinct.setdefault, keys, keys))  # equal keys become one object, found later at a glance
             load_all = getattr(loader, "load_all", None)  # of LoadsAll; to ask a protocol takes ten microseconds
             if load_all is not None:
                 run.wait_for_batch(at, rows, keys, list(distinct), load_all(list(distinct)))
@@ -121,7 +122,7 @@ class Loaded(Source):
 
     @staticmethod
     def _without(
-        loader: Loader, other: dict[Any, Any], values: list[Any], keys: list[Any], rows: list[int]
+        loader: Loader, other: dict[Any, Any], values: list[Any], keys: list[Any], rows: Sequence[int]
     ) -> tuple[list[int], list[Any]]:
         used: set[Any] = set()
         for number, key in zip(rows, keys, strict=True):
@@ -142,7 +143,7 @@ class _Later:
 _LATER = _Later()
 
 
-def _mark_later(values: list[Any], rows: list[int]) -> None:
+def _mark_later(values: list[Any], rows: Sequence[int]) -> None:
     if len(rows) == len(values):
         values[:] = [_LATER] * len(values)
         return

@@ -16,7 +16,18 @@ from weakref import WeakKeyDictionary
 
 from graphql.pyutils import Undefined
 
-__all__ = ["AWAITABLE", "CALLABLE", "FAILED", "MAPPING", "NULL", "PLAIN", "kinds_of"]
+__all__ = [
+    "AWAITABLE",
+    "CALLABLE",
+    "FAILED",
+    "MAPPING",
+    "NULL",
+    "PLAIN",
+    "Promises",
+    "kinds_of",
+    "promises_of",
+    "types_of",
+]
 
 NULL = 1
 FAILED = 2
@@ -47,6 +58,9 @@ PLAIN: frozenset[type] = frozenset(
     }
 )
 """Types whose values are never callable, awaitable, failed or a mapping."""
+
+Promises = Mapping[str, tuple[int, frozenset[type]]]
+"""attribute -> its index in the object, and the types one of which is exactly its value's"""
 
 _known: dict[type, int] = {**dict.fromkeys(PLAIN, 0), NoneType: NULL, type(Undefined): NULL, dict: MAPPING}
 _seen: WeakKeyDictionary[type, int] = WeakKeyDictionary()
@@ -82,3 +96,12 @@ def _look_at(type_: type) -> int:
 def types_of(values: Iterable[Any]) -> set[type]:
     """Return the distinct types of the values."""
     return set(map(type, values))
+
+
+def promises_of(types: set[type]) -> Promises | None:
+    """Return what the class of all the values promises; a subclass of it may read its attributes otherwise."""
+    if len(types) != 1:
+        return None
+    (only,) = types
+    promises: Promises | None = only.__dict__.get("__promises__")
+    return promises

@@ -54,11 +54,15 @@ class Leaf(Value):
         super().__init__(field, nullable)
         self.type = type_
         known = _UNCHANGED.get(type_)
-        if known is None and getattr(type_.coerce_output_value, "__passes_text__", False):
+        if known is None and _passes_text(type_.coerce_output_value):
             known = (str, type_.coerce_output_value)
         self.unchanged: type | None = known and known[0]
         self.serialiser: Any = known and known[1]
         self.unchanged_types = {self.unchanged, NoneType} if nullable else {self.unchanged}
+
+    def passes(self, types: frozenset[type]) -> bool:
+        """Tell whether values of these types are the answer as they are, whatever they are."""
+        return (self.unchanged is str or self.unchanged is bool) and types <= self.unchanged_types
 
     def complete(self, run: Run, at: Positions, values: list[Any], types: set[type] | None = None) -> list[Any]:
         types = types_of(values) if types is None else types
@@ -120,6 +124,10 @@ class Leaf(Value):
                 called = f"{inspect(self.type)}.coerce_output_value({inspect(values[number])})"
                 message = f"Expected `{called}` to return non-nullable value, returned: {inspect(value)}"
                 run.fail(at, number, TypeError(message))
+
+
+def _passes_text(serialiser: Any) -> bool:
+    return serialiser is str or getattr(serialiser, "__passes_text__", False)
 
 
 class _Failed:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
@@ -29,6 +27,7 @@ from .completion import Value
 from .declared import declared_source
 from .leaves import Leaf
 from .positions import FieldPositions, Frame, Positions
+from .rows import Assembly
 from .sources import Attribute, Call, Source, TypeName
 from .strawberry import strawberry_source
 from .values import value_of
@@ -39,22 +38,6 @@ if TYPE_CHECKING:
     from .run import Run
 
 __all__ = ["Field", "Plan", "Selection"]
-
-
-@lru_cache(maxsize=1024)
-def _row_builder(keys: tuple[str, ...]) -> Callable[[list[list[Any]]], list[dict[str, Any]]]:
-    """Return a function that turns columns into rows.
-
-    A comprehension over a dict display is more than twice as fast as dict(zip(keys, row)); the text that is evaluated
-    holds nothing but numbered names and the repr of the response keys.
-    """
-    if len(keys) > 256:  # a display of thousands of aliases is not worth keeping
-        return lambda columns: [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
-    names = [f"v{index}" for index in range(len(keys))]
-    pairs = ", ".join(f"{key!r}: {name}" for key, name in zip(keys, names, strict=True))
-    text = f"lambda columns: [{{{pairs}}} for {', '.join(names)}, in zip(*columns)]"
-    builder: Callable[[list[list[Any]]], list[dict[str, Any]]] = eval(text, {"zip": zip})  # noqa: S307 - numbered names and repr()s only  # nosec B307
-    return builder
 
 
 def _prepare(at: FieldPositions, arguments: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -143,7 +126,7 @@ class Field:
 class Selection:
     """The collected fields of one selection set for one object type."""
 
-    __slots__ = ("build", "fields")
+    __slots__ = ("_by_columns", "_by_promises", "fields")
 
     def __init__(self, schema: GraphQLSchema, parent_type: GraphQLObjectType, grouped: GroupedFieldSet) -> None:
         self.fields: list[Field] = []
@@ -151,24 +134,37 @@ class Selection:
             definition = schema.get_field(parent_type, details[0].node.name.value)
             if definition is not None:  # an unvalidated document may ask for a field that does not exist
                 self.fields.append(Field(schema, parent_type, definition, key, len(self.fields), details))
-        self.build = _row_builder(tuple(field.key for field in self.fields)) if self.fields else None
+        self._by_columns = self._by_promises = Assembly(self.fields)
 
-    def rows(self, run: Run, positions: Positions | None, sources: list[Any]) -> list[dict[str, Any]]:
+    def rows(
+        self, run: Run, positions: Positions | None, sources: list[Any], types: set[type] | None = None
+    ) -> list[dict[str, Any]]:
         """Run the selection set for all the sources at once."""
-        frame = Frame(run, self, positions, sources)
-        columns = [field.current().column(run, frame) for field in self.fields]
-        frame.rows = [{} for _ in sources] if self.build is None else self.build(columns)
+        frame = Frame(run, self, positions, sources, types)
+        assembly = self._assembly(frame)
+        columns = [field.current().column(run, frame) for field in assembly.columns]
+        frame.rows = assembly.build(sources, columns)
         return frame.rows
+
+    def _assembly(self, frame: Frame) -> Assembly:
+        promises = frame.promises
+        if promises is None:
+            return self._by_columns
+        assembly = self._by_promises  # one is enough: a selection set seldom meets rows of two classes
+        if assembly.promises is not promises:
+            assembly = self._by_promises = Assembly(self.fields, promises)
+        return assembly if assembly.holds(frame.run.executor) else self._by_columns
 
     def plain_rows(self, run: Run, positions: Positions, sources: list[Any]) -> list[dict[str, Any]] | None:
         """Run a selection of nothing but plain values, which is the same wherever a source stands in the answer.
 
         Returns None, and has done nothing, where something else is selected or a value is wrong.
         """
-        fields = [field.current() for field in self.fields]
-        if self.build is None or not all(isinstance(field.value, Leaf) and not field.has_arguments for field in fields):
-            return None
         frame = Frame(run, self, positions, sources)
+        assembly = self._assembly(frame)
+        fields = [field.current() for field in assembly.columns]
+        if not self.fields or not all(isinstance(field.value, Leaf) and not field.has_arguments for field in fields):
+            return None
         columns: list[list[Any]] = []
         mark = run.failures.mark()
         for field in fields:
@@ -179,7 +175,7 @@ class Selection:
                 run.failures.forget_since(mark)
                 return None
             columns.append(completed)
-        return self.build(columns)
+        return assembly.build(sources, columns)
 
 
 class Plan:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLResolveInfo
 from graphql.pyutils import Path
+
+from .kinds import Promises, promises_of, types_of
 
 if TYPE_CHECKING:
     from .plan import Field, Selection
@@ -21,14 +24,22 @@ Order = tuple[float, ...]
 class Frame:
     """A list of sibling objects of one type whose selection set runs together, and the rows that it builds."""
 
-    __slots__ = ("_orders", "_paths", "positions", "rows", "run", "selection", "source_types", "sources")
+    __slots__ = ("_orders", "_paths", "positions", "promises", "rows", "run", "selection", "source_types", "sources")
 
-    def __init__(self, run: Run, selection: Selection, positions: Positions | None, sources: list[Any]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        selection: Selection,
+        positions: Positions | None,
+        sources: list[Any],
+        types: set[type] | None = None,
+    ) -> None:
         self.run = run
         self.selection = selection
         self.positions = positions
         self.sources = sources
-        self.source_types: set[type] = set(map(type, sources))
+        self.source_types: set[type] = types_of(sources) if types is None else types
+        self.promises: Promises | None = promises_of(self.source_types)
         self.rows: list[dict[str, Any]] = []
         self._paths: dict[int, Path] = {}
         self._orders: dict[int, Order] = {}
@@ -71,7 +82,7 @@ class Positions(ABC):
         """Return the position that this one lies in, or None below the root."""
 
     @abstractmethod
-    def store(self, numbers: list[int], values: list[Any]) -> None:
+    def store(self, numbers: Sequence[int], values: list[Any]) -> None:
         """Put values that came late into the answer."""
 
     @abstractmethod
@@ -110,11 +121,11 @@ class FieldPositions(Positions):
         above = self.frame.positions
         return None if above is None else (above, number)
 
-    def store(self, numbers: list[int], values: list[Any]) -> None:
-        rows = self.frame.rows
-        key = self.field.key
-        for number, value in zip(numbers, values, strict=True):
-            rows[number][key] = value
+    def store(self, numbers: Sequence[int], values: list[Any]) -> None:
+        key, rows = self.field.key, self.frame.rows
+        chosen = rows if numbers == range(len(rows)) else map(rows.__getitem__, numbers)
+        for row, value in zip(chosen, values, strict=True):
+            row[key] = value
 
     def info(self, number: int) -> GraphQLResolveInfo[Any]:
         field = self.field
@@ -155,7 +166,7 @@ class ItemPositions(Positions):
     def enclosing(self, number: int) -> tuple[Positions, int] | None:
         return self.base, self._locate(number)[0]
 
-    def store(self, numbers: list[int], values: list[Any]) -> None:
+    def store(self, numbers: Sequence[int], values: list[Any]) -> None:
         for number, value in zip(numbers, values, strict=True):
             outer, inner = self._locate(number)
             self.lists[outer][inner] = value
@@ -184,7 +195,7 @@ class ChosenPositions(Positions):
     def enclosing(self, number: int) -> tuple[Positions, int] | None:
         return self.base, self.numbers[number]
 
-    def store(self, numbers: list[int], values: list[Any]) -> None:
+    def store(self, numbers: Sequence[int], values: list[Any]) -> None:
         self.base.store([self.numbers[number] for number in numbers], values)
 
     def info(self, number: int) -> GraphQLResolveInfo[Any]:

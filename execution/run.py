@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, CancelledError, Future, gather, get_running_loop, isfuture
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
@@ -54,13 +54,18 @@ class Run:
         self._pending.append(Cell(at, [number], then, awaitable, abortable=abortable))
 
     def wait_for_keys(
-        self, at: Positions, rows: list[int], keys: list[Any], futures: dict[Any, Future[Any]], then: Then
+        self, at: Positions, rows: Sequence[int], keys: list[Any], futures: dict[Any, Future[Any]], then: Then
     ) -> None:
         """Leave positions empty until all the futures of their keys are done."""
         self._pending.append(Keys(at, rows, then, keys, futures))
 
     def wait_for_batch(
-        self, at: FieldPositions, rows: list[int], keys: list[Any], distinct: list[Any], loaded: Awaitable[list[Any]]
+        self,
+        at: FieldPositions,
+        rows: Sequence[int],
+        keys: list[Any],
+        distinct: list[Any],
+        loaded: Awaitable[list[Any]],
     ) -> None:
         """Leave positions empty until the values of all their keys are there."""
         self._pending.append(Batch(at, rows, at.field.value.settle, loaded, keys, distinct))
@@ -69,7 +74,7 @@ class Run:
         self, at: FieldPositions, awaitable: Awaitable[Any], then: Callable[[Run, FieldPositions, Any], list[Any]]
     ) -> None:
         """Leave a whole column empty until the one answer that it depends on is there."""
-        rows = list(range(len(at.frame.sources)))
+        rows = range(len(at.frame.sources))
         self._pending.append(Column(at, rows, lambda run, _at, values: then(run, at, values[0]), awaitable))
 
     @staticmethod

@@ -24,6 +24,9 @@ class Source(ABC):
 
     __slots__ = ()
 
+    attribute: str | None = None
+    """Name of the attribute of the parent whose value, if it is a text or a bool or null, is the field's."""
+
     def column(self, run: Run, at: FieldPositions) -> list[Any]:
         """Return the completed values of the field for all rows."""
         try:
@@ -63,10 +66,10 @@ class TypeName(Source):
 class Attribute(Source):
     """What graphql-core's default resolver does: a key of a mapping or an attribute, called if it can be called."""
 
-    __slots__ = ("getter", "name")
+    __slots__ = ("attribute", "getter")
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.attribute: str = name
         self.getter = attrgetter(name)
 
     def values(self, run: Run, at: FieldPositions, arguments: dict[str, Any]) -> tuple[list[Any], set[type] | None]:
@@ -97,7 +100,7 @@ class Attribute(Source):
 
     def _column(self, at: FieldPositions) -> list[Any]:
         frame = at.frame
-        name = self.name
+        name = self.attribute
         if frame.source_types == {dict}:
             return [source.get(name) for source in frame.sources]
         if kinds_of(frame.source_types) & MAPPING:
@@ -106,8 +109,8 @@ class Attribute(Source):
 
     def _read(self, source: Any) -> Any:
         if isinstance(source, Mapping):
-            return source.get(self.name)
-        return getattr(source, self.name, None)
+            return source.get(self.attribute)
+        return getattr(source, self.attribute, None)
 
 
 class Call(Source):

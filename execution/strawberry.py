@@ -161,9 +161,10 @@ def _resolver_with_info(schema: Any, field: StrawberryField) -> Callable[..., An
 class _PlainAttribute(Source):
     """A field without a resolver: an attribute that must be there."""
 
-    __slots__ = ("getter",)
+    __slots__ = ("attribute", "getter")
 
     def __init__(self, name: str) -> None:
+        self.attribute = name
         self.getter = attrgetter(name)
 
     def values(self, run: Run, at: FieldPositions, arguments: dict[str, Any]) -> tuple[list[Any], set[type] | None]:  # noqa: ARG002

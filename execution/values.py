@@ -145,13 +145,13 @@ class Object(Value):
             return None
         return selection.plain_rows(run, at, values)
 
-    def fill(self, run: Run, at: Positions, values: list[Any], types: set[type]) -> list[Any]:  # noqa: ARG002
+    def fill(self, run: Run, at: Positions, values: list[Any], types: set[type]) -> list[Any]:
         is_type_of = self.type.is_type_of
         if is_type_of is None:
-            return self.rows(run, at, values)
+            return self.rows(run, at, values, types)
         answers = _answers(is_type_of, at, values)
         if answers.count(True) == len(values):
-            return self.rows(run, at, values)
+            return self.rows(run, at, values, types)
         completed: list[Any] = [None] * len(values)
         ours: list[int] = []
         for number, (value, answer) in enumerate(zip(values, answers, strict=True)):
@@ -177,13 +177,13 @@ class Object(Value):
             return self.rows(run, at, [value])
         return [None]
 
-    def rows(self, run: Run, at: Positions, values: list[Any]) -> list[Any]:
+    def rows(self, run: Run, at: Positions, values: list[Any], types: set[type] | None = None) -> list[Any]:
         """Run the selection set on values known to be of this type."""
         if not values:
             return []
         mark = run.mark()
         try:
-            return run.plan.selection(run.executor, self.type, self.field.details).rows(run, at, values)
+            return run.plan.selection(run.executor, self.type, self.field.details).rows(run, at, values, types)
         except (GraphQLError, RecursionError) as error:
             # Fields could not be collected (a condition without a value) or the selections are nested too deeply.
             run.forget_since(mark)
@@ -217,7 +217,7 @@ class Abstract(Value):
                 run.fail(at, number, error)
         for type_, numbers in groups.items():
             chosen = [values[number] for number in numbers]
-            rows = self._object(type_).fill(run, ChosenPositions(at, numbers), chosen, set())
+            rows = self._object(type_).fill(run, ChosenPositions(at, numbers), chosen, types_of(chosen))
             for number, row in zip(numbers, rows, strict=True):
                 completed[number] = row
         return completed
@@ -239,7 +239,7 @@ class Abstract(Value):
         except Exception as error:
             run.fail(at, 0, error)
             return [None]
-        return self._object(type_).fill(run, at, [value], set())
+        return self._object(type_).fill(run, at, [value], {type(value)})
 
 
 def value_of(type_: GraphQLOutputType, field: Field) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop, Future, ensure_future, gather, get_running_loop
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .positions import Positions
@@ -23,7 +23,7 @@ class Waiting(ABC):
 
     __slots__ = ("at", "numbers", "then")
 
-    def __init__(self, at: Positions, numbers: list[int], then: Then) -> None:
+    def __init__(self, at: Positions, numbers: Sequence[int], then: Then) -> None:
         self.at = at
         self.numbers = numbers
         self.then = then
@@ -60,7 +60,7 @@ class Cell(Waiting):
     __slots__ = ("abortable", "awaitable", "future", "outcome")
 
     def __init__(
-        self, at: Positions, numbers: list[int], then: Then, awaitable: Awaitable[Any], *, abortable: bool = True
+        self, at: Positions, numbers: Sequence[int], then: Then, awaitable: Awaitable[Any], *, abortable: bool = True
     ) -> None:
         super().__init__(at, numbers, then)
         self.abortable = abortable
@@ -120,7 +120,7 @@ class Batch(Cell):
     def __init__(
         self,
         at: Positions,
-        numbers: list[int],
+        numbers: Sequence[int],
         then: Then,
         awaitable: Awaitable[list[Any]],
         keys: list[Any],
@@ -159,7 +159,7 @@ class Keys(Waiting):
     __slots__ = ("_left", "_notify", "_task", "futures", "keys")
 
     def __init__(
-        self, at: Positions, numbers: list[int], then: Then, keys: list[Any], futures: dict[Any, Future[Any]]
+        self, at: Positions, numbers: Sequence[int], then: Then, keys: list[Any], futures: dict[Any, Future[Any]]
     ) -> None:
         super().__init__(at, numbers, then)
         self.keys = keys

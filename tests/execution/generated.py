@@ -12,7 +12,7 @@ import heapq
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from random import Random
-from types import SimpleNamespace
+from types import NoneType, SimpleNamespace
 from typing import Any
 
 from graphql import (
@@ -32,6 +32,8 @@ from graphql import (
     GraphQLSchema,
     GraphQLString,
     GraphQLUnionType,
+    get_named_type,
+    get_nullable_type,
 )
 
 from execution import caller_only, loader_field
@@ -90,7 +92,7 @@ class FieldRule:
     """How one field of one type gets its values."""
 
     type_: Any
-    kind: str  # attribute, mapping, method, resolver, async, loader, guarded
+    kind: str  # attribute, mapping, method, resolver, async, loader, guarded, promised
     failures: float
 
 
@@ -105,6 +107,7 @@ class World:
     loads: list[list[Any]] = field(default_factory=list)
     schema: GraphQLSchema = None  # type: ignore[assignment]
     loaders: bool = False
+    row_classes: dict[str, Any] = field(default_factory=dict)
 
     def random(self, *parts: Any) -> Random:
         return Random(f"{self.seed}/{'/'.join(map(str, parts))}")
@@ -121,6 +124,8 @@ class World:
 
     def value(self, node: Node, name: str, arguments: dict[str, Any], info: Any) -> Any:
         rule = self.rules[node.type_name, name]
+        if rule.kind == "promised":
+            return self.promised(node, name)
         # Aliases of a resolver yield values of their own, so that no two of them arrive at the same time.
         key = f"{node.key}.{name}" if info is None else f"{_text(info.path)}{sorted(arguments.items())}"
         is_once = info is not None
@@ -133,6 +138,14 @@ class World:
                 return error
             raise error
         return self.make(rule.type_, key, random, rule.failures, is_once)
+
+    def promised(self, node: Node, name: str) -> Any:
+        """Return a value that keeps the promise: never failed, of one type, null only where the promise admits it."""
+        rule = self.rules[node.type_name, name]
+        random = self.random("value", f"{node.key}.{name}")
+        if NoneType in promise_of(self, node.type_name, name) and random.random() < 0.2:
+            return None
+        return random.choice([True, False] if get_named_type(rule.type_) is GraphQLBoolean else ["a", "", "é"])
 
     def make(self, type_: Any, key: str, random: Random, failures: float, is_once: bool) -> Any:
         if isinstance(type_, GraphQLNonNull):
@@ -181,7 +194,21 @@ class World:
         node = Node(self, key, name)
         if all(rule.kind == "mapping" for (owner, _), rule in self.rules.items() if owner == name):
             return _Mapping(node)
-        return node
+        # Beside its like, a row that promises nothing sends all of them the ordinary way.
+        return self.make_row(node) if random.random() < 0.95 else node
+
+    def make_row(self, node: Node) -> Any:
+        """Return a row of a class that promises some attributes, or the node itself if none of them is promised."""
+        owner = node.type_name
+        names = [
+            name for (type_name, name), rule in self.rules.items() if type_name == owner and rule.kind == "promised"
+        ]
+        if not names:
+            return node
+        if owner not in self.row_classes:
+            promises = {name: (place, frozenset(promise_of(self, owner, name))) for place, name in enumerate(names, 1)}
+            self.row_classes[owner] = type(owner, (_Row,), {"__promises__": promises})
+        return self.row_classes[owner]([node, *(self.promised(node, name) for name in names)])
 
     async def later(self, key: str, value: Any) -> Any:
         await self.clock.sleep(self.random("delay", key).random() + 0.01)
@@ -223,6 +250,24 @@ class _Mapping(dict):  # type: ignore[type-arg]
         return self.node.world.attribute(self.node, name)
 
 
+class _Row(tuple):  # type: ignore[type-arg]
+    """A node and what is promised of it; all its attributes are read from the node."""
+
+    @property
+    def node(self) -> Node:
+        return self[0]  # type: ignore[no-any-return]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.node, name)
+
+
+def promise_of(world: World, owner: str, name: str) -> set[type]:
+    """Return the types that the attribute may be of; null is admitted for some fields that are not nullable, too."""
+    named = get_named_type(world.rules[owner, name].type_)
+    admitted = {NoneType} if world.random("promise", owner, name).random() < 0.4 else set()
+    return {bool if named is GraphQLBoolean else str} | admitted
+
+
 def _broken_iterator(items: list[Any], key: str) -> Iterator[Any]:
     yield from items
     raise ValueError(f"broken {key}")
@@ -245,6 +290,16 @@ def _serialise_shout(value: Any) -> Any:
 
 
 _SHOUT = GraphQLScalarType("Shout", serialize=_serialise_shout)
+
+
+def _serialise_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"not a text: {value!r:.20}")
+    return value
+
+
+_serialise_text.__passes_text__ = True  # type: ignore[attr-defined]
+_TEXT = GraphQLScalarType("Text", serialize=_serialise_text)
 _LEAVES: dict[str, Any] = {
     "Int": lambda random: random.choice([0, 1, -7, 2_147_483_647, 3.0, True, "12"]),
     "Float": lambda random: random.choice([0.5, 1, -3.25, 1e308, "2.5"]),
@@ -252,9 +307,12 @@ _LEAVES: dict[str, Any] = {
     "Boolean": lambda random: random.choice([True, False, 1]),
     "ID": lambda random: random.choice(["x", 4, "é"]),
     "Colour": lambda random: random.choice(["red", 2, (3,), "red", "red", "unknown"]),
+    "Text": lambda random: random.choice(["t", "", "t", 5]),
     "Shout": lambda random: random.choice(["hey", "none", 5, "ho", "ho", "ho"]),
 }
-SCALARS = [GraphQLInt, GraphQLFloat, GraphQLString, GraphQLBoolean, GraphQLID, _COLOURS, _SHOUT]
+SCALARS = [GraphQLInt, GraphQLFloat, GraphQLString, GraphQLBoolean, GraphQLID, _COLOURS, _SHOUT, _TEXT]
+_PROMISED = (GraphQLString, GraphQLBoolean, GraphQLID, _TEXT, _SHOUT)
+"""whose values may be promised; a text is no answer of the last one as it is"""
 
 
 def _wrapped(random: Random, type_: Any) -> Any:
@@ -315,7 +373,7 @@ def _text(path: Any) -> str:
 
 
 def _node(source: Any) -> Node:
-    return source.node if isinstance(source, _Mapping) else source
+    return source.node if isinstance(source, _Mapping | _Row) else source
 
 
 def build_world(seed: int, *, is_async: bool, failures: float, loaders: bool = False) -> World:
@@ -333,16 +391,19 @@ def build_world(seed: int, *, is_async: bool, failures: float, loaders: bool = F
     def fields_of(owner: str, count: int) -> dict[str, GraphQLField]:
         drawn = world.random("fields", owner)
         mapping = owner != "Query" and drawn.random() < 0.25
+        promises = owner != "Query" and not mapping and drawn.random() < 0.6
         fields: dict[str, GraphQLField] = {}
         if owner != "Query":
-            fields["shared"] = _field(
-                world, owner, "shared", shared_type, "mapping" if mapping else "attribute", failures
-            )
+            kind = "promised" if promises and get_nullable_type(shared_type) in _PROMISED else "attribute"
+            fields["shared"] = _field(world, owner, "shared", shared_type, "mapping" if mapping else kind, failures)
         for number in range(count):
             name = f"f{number}"
             named = drawn.choice([*SCALARS, *objects.values(), *objects.values(), interface, union])
             kind = "mapping" if mapping else drawn.choice(kinds)
             type_ = _wrapped(drawn, named)
+            if promises and drawn.random() < 0.4:
+                kind, type_ = "promised", drawn.choice(_PROMISED)
+                type_ = GraphQLNonNull(type_) if drawn.random() < 0.5 else type_
             fields[name] = _field(world, owner, name, type_, kind, failures)
         return fields
 
@@ -373,6 +434,7 @@ def _type_name(value: Any) -> str:
 def _field(world: World, owner: str, name: str, type_: Any, kind: str, failures: float) -> GraphQLField:
     world.rules[owner, name] = FieldRule(type_, kind, failures)
     takes_arguments = kind in {"method", "resolver", "async"} and name in {"f0", "f1"}
+    takes_arguments |= kind == "promised" and name == "f0"
     arguments = (
         {"number": GraphQLArgument(GraphQLInt), "texts": GraphQLArgument(GraphQLList(GraphQLNonNull(GraphQLString)))}
         if takes_arguments

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from functools import partial
 from itertools import islice, repeat
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Date, Text, and_, bindparam, cast, func, literal_column, select, true
@@ -15,7 +14,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from server.columns import is_any_of
 from server.ids import month_id
-from server.light_rows import Light, LightConnection
+from server.light_rows import Light, LightConnection, LightRow
 from server.planning.domain import load as rules
 from server.planning.domain.months import format_month
 from server.planning.domain.numbers import NO_DAYS
@@ -26,33 +25,27 @@ from server.planning.repository.grid import EFFECTIVE_CAPACITY, EFFECTIVE_DAYS
 _C, _F = CapacityRow, ForecastRow
 
 
-class _Columns(NamedTuple):
+class GlanceCell(LightRow):
+    """A cell with the days that count, as text, and nothing of how they came about."""
+
+    __slots__ = ()
     id: str
     days: str
     project_id: str
     user_id: UUID
-
-
-class GlanceCell(_Columns):
-    """A cell with the days that count, as text, and nothing of how they came about."""
-
-    __slots__ = ()
     user_row = None
     project_row = None
 
 
-class _Figures(NamedTuple):
+class GlanceMonth(LightRow):
+    """A person's month with its figures, as text, and nothing of how they came about."""
+
+    __slots__ = ()
     user_id: UUID
     month: str
     capacity: str
     load: str
     cells: list[GlanceCell]
-
-
-class GlanceMonth(_Figures):
-    """A person's month with its figures, as text, and nothing of how they came about."""
-
-    __slots__ = ()
 
     @property
     def id(self) -> UUID:
@@ -130,11 +123,6 @@ _GLANCE: Light[Any] = Light(
 )
 
 
-# A named tuple's own constructor takes twice as long.
-_cell: Any = partial(tuple.__new__, GlanceCell)
-_figures: Any = partial(tuple.__new__, GlanceMonth)
-
-
 async def glance(
     connection: LightConnection, user_ids: Sequence[UUID], months: Sequence[date]
 ) -> list[list[GlanceMonth]]:
@@ -144,7 +132,7 @@ async def glance(
     found: list[list[GlanceMonth]] = []
     for user_id, (capacities, loads, counts, texts) in zip(user_ids, people, strict=True):
         text = iter(texts.split(",") if texts else ())
-        cells = map(_cell, zip(text, text, text, repeat(user_id)))
+        cells = map(GlanceCell, zip(text, text, text, repeat(user_id)))
         of = [list(islice(cells, int(count))) for count in counts.split(",")]
-        found.append(list(map(_figures, zip(repeat(user_id), names, capacities.split(","), loads.split(","), of))))
+        found.append(list(map(GlanceMonth, zip(repeat(user_id), names, capacities.split(","), loads.split(","), of))))
     return found
