@@ -13,6 +13,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess, multiprocess
 
+from server.corking import Corked
+
 LAST_CALL_SECONDS = 1.0
 """that a connection without a request is kept for one that is on its way"""
 NEXT_LOOK_SECONDS = 0.01
@@ -27,7 +29,7 @@ class Connection(HttpToolsProtocol):
     """
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        super().connection_made(Corked(transport, self.loop))  # type: ignore[arg-type]  # all that a transport can do
         if CLOSE in self.server_state.default_headers:
             self.shutdown()
 
