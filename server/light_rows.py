@@ -59,10 +59,11 @@ class LightRow(tuple[Any, ...]):
 
     def __init_subclass__(cls) -> None:
         annotations = get_annotations(cls, eval_str=True)
-        readers = vars(namedtuple(cls.__name__, annotations))  # for its items' readers
+        # For its items' readers. It is held by a name, or the collector may clear its dictionary meanwhile.
+        named = namedtuple(cls.__name__, annotations)  # type: ignore[misc]
         cls.__promises__ = {}
         for place, (name, annotation) in enumerate(annotations.items()):
-            setattr(cls, name, readers[name])
+            setattr(cls, name, vars(named)[name])
             types = frozenset(get_args(annotation) if isinstance(annotation, UnionType) else (annotation,))
             if types <= _PROMISED:
                 cls.__promises__[name] = place, types

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import date
 from types import NoneType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy import select
 
+from server import light_rows
 from server.database import Database
 from server.light_rows import LightConnection, LightRow, read
 from server.planning.repository import assignments
@@ -86,3 +88,20 @@ def test_texts_and_bools_alone_are_promised() -> None:
     assert Drawn.__promises__ == {"text": (0, {str}), "perhaps": (1, {bool, NoneType})}
     row = Drawn(["a", None, 1, [], 2])
     assert (row.text, row.perhaps, row.number, row.texts, row.either, row.kind) == ("a", None, 1, [], 2, "drawn")
+
+
+def test_a_row_class_can_be_made_while_garbage_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its readers are taken from is a class in a cycle, which the collector clears when nobody holds it."""
+
+    def while_collecting(annotation: Any) -> Any:
+        gc.collect()
+        return get_args(annotation)
+
+    monkeypatch.setattr(light_rows, "get_args", while_collecting)
+
+    class Made(LightRow):
+        __slots__ = ()
+        note: str | None
+        name: str
+
+    assert (Made((None, "a")).name, Made(("b", "a")).note) == ("a", "b")
