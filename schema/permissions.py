@@ -55,7 +55,10 @@ class Public:
 
 def is_self(actor: Actor, source: Any) -> bool:
     """Whether the object is the caller, or belongs to the caller: what has a `user_id` is about that person."""
-    return actor.user_id is not None and getattr(source, "user_id", getattr(source, "id", None)) == actor.user_id
+    if actor.user_id is None:
+        return False
+    subject = getattr(source, "user_id", getattr(source, "id", None))
+    return subject == actor.user_id or subject == str(actor.user_id)  # light rows of a few columns have it as its text
 
 
 class _Guard(FieldExtension):

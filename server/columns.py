@@ -15,12 +15,18 @@ from sqlalchemy import (
     DateTime,
     Enum,
     Numeric,
+    Text,
+    TypeDecorator,
+    Uuid,
     any_,
     bindparam,
+    cast,
     func,
     literal,
+    literal_column,
     text,
 )
+from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
 from server.ids import new_id
@@ -68,9 +74,24 @@ def is_any(column: InstrumentedAttribute[Any], values: Collection[Any]) -> Colum
     return column == any_(literal(list(values), ARRAY(column.type)))
 
 
+class _Joined(TypeDecorator[Collection[Any]]):
+    """Values as one text, which the driver sends as it is: it would look at each item of an array several times."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else ",".join(map(str, value))
+
+
+def ids_given(name: str) -> ColumnElement[Any]:
+    """The array of the ids, UUIDs or their texts, that come with the parameter of that name."""
+    return cast(func.string_to_array(bindparam(name, type_=_Joined), literal_column("','")), ARRAY(Uuid))
+
+
 def is_any_of(column: InstrumentedAttribute[Any], name: str) -> ColumnElement[bool]:
-    """`is_any` for a statement that is compiled once: the values come with the parameter of that name."""
-    return column == any_(bindparam(name, type_=ARRAY(column.type)))
+    """`is_any` for a statement that is compiled once: the ids come with the parameter of that name."""
+    return column == any_(ids_given(name))
 
 
 def eager() -> dict[str, Any]:

@@ -17,6 +17,11 @@ def new_id() -> UUID:
     return uuid7()
 
 
+def as_uuid(value: UUID | str) -> UUID:
+    """Of an id that may have been read as its text."""
+    return UUID(value) if isinstance(value, str) else value
+
+
 def cell_id(user_id: UUID, project_id: UUID, month: date) -> UUID:
     return uuid5(NAMESPACE, f"{user_id}|{project_id}|{month:%Y-%m}")
 

@@ -20,6 +20,7 @@ from schema.refs import CellRef, UserRef
 from schema.scalars import Month
 from server.actor import Permission
 from server.errors import BadRequest
+from server.ids import as_uuid
 from server.planning.domain.explanation import CapacityLine as Line
 from server.planning.domain.explanation import CapacityLineKind
 from server.planning.repository import grid as repository
@@ -91,7 +92,7 @@ class PlanningMonth:
             loaders = info.context.loaders
             lines = await loaders.capacity_lines.one((parent.user_id, parent.month, parent.override))
             projects: list[Any] = await loaders.brief_project.load_all([cell.project_id for cell in parent.cells])
-            names = {row.id: row.name for row in projects if row is not None}
+            names = {as_uuid(row.id): row.name for row in projects if row is not None}
             shown_lines = grid.explanation(parent, lines, names)
         actor = info.context.signed_in
         if is_self(actor, parent):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from tests.factories import admin
+from server.actor import Permission
+from tests.factories import actor, admin
 
 BRIEF = """query Brief { projects { items {
   __typename id code name status startDate endDate
@@ -40,3 +41,16 @@ async def test_brief_rows_answer_what_whole_rows_answer(graphql, make, statement
     of_them = [text for text in statements.texts if "FROM projects" in text or "FROM assignments" in text]
     assert len(of_them) == 4  # a page, a batch, and the assignments by either end
     assert not any("created_at" in text for text in of_them)
+
+
+async def test_of_brief_people_too_everybody_sees_their_own_address_alone(graphql, make):
+    """Their id is a text there, and the caller's is not."""
+    ada, bob, project = await make.user(), await make.user(), await make.project()
+    for user in (ada, bob):
+        await make.assignment(user, project, start_date=date(2026, 2, 1), end_date=date(2026, 3, 31))
+    caller = actor(Permission.PROJECTS_READ, Permission.PLANNING_READ, user=ada)
+    document = "{ projects { items { assignments { user { id email } } } } }"
+    for brief in (True, False):
+        answer = await graphql(caller, document if brief else document.replace("email", "email version"))
+        people = [each["user"] for item in answer["projects"]["items"] for each in item["assignments"]]
+        assert {each["id"]: each["email"] for each in people} == {str(ada.id): ada.email, str(bob.id): None}

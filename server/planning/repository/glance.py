@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Date, Text, and_, bindparam, cast, func, literal_column, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from server.columns import is_any_of
+from server.columns import ids_given, is_any_of
 from server.ids import month_id
 from server.light_rows import Light, LightConnection, LightRow
 from server.planning.domain import load as rules
@@ -64,8 +64,8 @@ class GlanceMonth(LightRow):
         return rules.is_overallocated(Decimal(self.load), Decimal(self.capacity))
 
 
-_users, _months = bindparam("users", type_=ARRAY(_F.user_id.type)), bindparam("months", type_=ARRAY(Date))
-_person = func.unnest(_users).table_valued("id", with_ordinality="place", name="person").render_derived()
+_months = bindparam("months", type_=ARRAY(Date))
+_person = func.unnest(ids_given("users")).table_valued("id", with_ordinality="place", name="person").render_derived()
 _month = func.unnest(_months).table_valued("day", name="month").render_derived()
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.database import Reads
 from server.errors import BadRequest
-from server.ids import month_id
+from server.ids import as_uuid, month_id
 from server.light_rows import LightConnection, Source
 from server.planning.domain import load as rules
 from server.planning.domain.explanation import CapacityLine, CapacityLineKind, explain_capacity
@@ -136,8 +136,12 @@ async def page(
     async with reads.light() as connection:
         months = await check_range(connection, first, last)
         people = await repository.people(connection, wanted, first, last, offset, limit, brief=brief)
-        picture = await repository.picture(connection, [user.id for user in people], first, last)
-    return [PlanRow(user, [month_row(picture, (user.id, month)) for month in months]) for user in people]
+        ids = [as_uuid(user.id) for user in people]
+        picture = await repository.picture(connection, ids, first, last)
+    return [
+        PlanRow(user, [month_row(picture, (user_id, month)) for month in months])
+        for user_id, user in zip(ids, people, strict=True)
+    ]
 
 
 async def glance(
