@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import date
 from functools import partial
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -36,13 +37,9 @@ Fetch = Callable[[Any, Sequence[Any]], Awaitable[Sequence[Any]]]
 Of = Callable[[Any], Any]
 
 
-def _text_of(name: str) -> Of:
-    """Of an id that is a UUID in some rows and its text in others: see server/light_rows.py."""
-    return lambda row: str(getattr(row, name))
-
-
-_BY_USER: tuple[Of, Of] = _text_of("user_id"), str
-_BY_PROJECT: tuple[Of, Of] = _text_of("project_id"), str
+def _text_of(name: str, *, brief: bool = False) -> Of:
+    """Of an id that is a UUID in most rows and its text in brief ones: see server/light_rows.py."""
+    return attrgetter(name) if brief else lambda row: str(getattr(row, name))
 
 
 def _itself(key: Any) -> Any:
@@ -63,9 +60,9 @@ def by_key(source: Open, fetch: Fetch, of_row: Of, of_key: Of = _itself) -> Batc
     return BatchLoader(batch)
 
 
-def by_id(source: Open, fetch: Fetch) -> BatchLoader[UUID | str, Any]:
-    """id -> its row or None. An id may be its text, which the driver takes too and light rows of many have."""
-    return by_key(source, fetch, _text_of("id"), str)
+def by_id(source: Open, fetch: Fetch, *, brief: bool = False) -> BatchLoader[UUID | str, Any]:
+    """id -> its row or None. An id may be its text, which the driver takes too and brief rows have."""
+    return by_key(source, fetch, _text_of("id", brief=brief), str)
 
 
 def grouped_by(source: Open, fetch: Fetch, of_row: Of, of_key: Of = _itself) -> BatchLoader[Any, list[Any]]:
@@ -118,7 +115,7 @@ class Loaders:
     @property
     def brief_user(self) -> BatchLoader[UUID, UserRow | None]:
         """For whoever asks of a person nothing but users.BRIEF."""
-        return self._once("brief_user", lambda: by_id(self._reads.light, users.brief_by_ids))
+        return self._once("brief_user", lambda: by_id(self._reads.light, users.brief_by_ids, brief=True))
 
     @property
     def business_unit(self) -> BatchLoader[UUID, BusinessUnitRow | None]:
@@ -127,7 +124,9 @@ class Loaders:
     @property
     def user_roles(self) -> BatchLoader[UUID, list[Row[UUID, RoleRow]]]:
         """user -> (user_id, RoleRow) of the roles held."""
-        return self._once("user_roles", lambda: grouped_by(self._reads.session, roles.of_users, *_BY_USER))
+        return self._once(
+            "user_roles", lambda: grouped_by(self._reads.session, roles.of_users, _text_of("user_id"), str)
+        )
 
     @property
     def role_grants(self) -> BatchLoader[UUID, list[Row[UUID, str, int]]]:
@@ -141,7 +140,7 @@ class Loaders:
     @property
     def brief_project(self) -> BatchLoader[UUID, ProjectRow | None]:
         """For whoever asks of a project nothing but projects.BRIEF."""
-        return self._once("brief_project", lambda: by_id(self._reads.light, projects.brief_by_ids))
+        return self._once("brief_project", lambda: by_id(self._reads.light, projects.brief_by_ids, brief=True))
 
     @property
     def capacity_lines(self) -> BatchLoader[CapacityKey, CapacityLines]:
@@ -159,7 +158,7 @@ class Loaders:
         """person -> every month of the range."""
         fetch = partial(grid.months_of_users, first=first, last=last)
         name = ("user_months", first, last)
-        return self._once(name, lambda: grouped_by(self._reads.light, fetch, *_BY_USER))
+        return self._once(name, lambda: grouped_by(self._reads.light, fetch, _text_of("user_id"), str))
 
     def project_months(self, first: date, last: date) -> BatchLoader[UUID, list[ProjectTotals]]:
         """project -> every month of the range."""
@@ -168,19 +167,19 @@ class Loaders:
             return await grid.months_of_projects(session, list(map(as_uuid, keys)), first, last)
 
         name = ("project_months", first, last)
-        return self._once(name, lambda: grouped_by(self._reads.session, fetch, *_BY_PROJECT))
+        return self._once(name, lambda: grouped_by(self._reads.session, fetch, _text_of("project_id"), str))
 
     def assignments_of_user(self, period: Period, *, brief: bool = False) -> BatchLoader[UUID, list[AssignmentRow]]:
         """person -> their assignments that reach into the period; with assignments.BRIEF alone if `brief`."""
         fetch = partial(assignments.of_users, period=period, brief=brief)
-        name = ("assignments_of_user", period, brief)
-        return self._once(name, lambda: grouped_by(self._reads.light, fetch, *_BY_USER))
+        name, of_row = ("assignments_of_user", period, brief), _text_of("user_id", brief=brief)
+        return self._once(name, lambda: grouped_by(self._reads.light, fetch, of_row, str))
 
     def assignments_of_project(self, period: Period, *, brief: bool = False) -> BatchLoader[UUID, list[AssignmentRow]]:
         """project -> the assignments to it that reach into the period; with assignments.BRIEF alone if `brief`."""
         fetch = partial(assignments.of_projects, period=period, brief=brief)
-        name = ("assignments_of_project", period, brief)
-        return self._once(name, lambda: grouped_by(self._reads.light, fetch, *_BY_PROJECT))
+        name, of_row = ("assignments_of_project", period, brief), _text_of("project_id", brief=brief)
+        return self._once(name, lambda: grouped_by(self._reads.light, fetch, of_row, str))
 
     def sync_refusals(self, first: int) -> BatchLoader[UUID, list[SyncRefusalRow]]:
         """run -> its first refusals."""
