@@ -205,8 +205,11 @@ def _guard_of(extension: FieldExtension, field: StrawberryField) -> OnceGuard:
     Whatever it returns in the place of the stand-in's value is its answer for all rows.
     """
     waits = field.is_async or not extension.supports_sync
+    passes: Callable[[Any], bool] | None = getattr(extension, "__passes__", None)
 
     def guard(info: Any) -> Answer | Awaitable[Answer | None] | None:
+        if passes is not None and passes(info) is True:
+            return None
         source = info.root_value if info.path.prev is None else _NO_SOURCE
         if waits:
             return _answer_async(extension.resolve_async(_allowed_async, source, info))

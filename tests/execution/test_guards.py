@@ -164,6 +164,15 @@ class OrSelf(FieldExtension):
         return next_(source, info, **kwargs) if allowed else None
 
 
+class Foreseen(Requires):
+    """Says beforehand whom it lets through; `vague` gets an answer that is no promise, `broken` none."""
+
+    def __passes__(self, info: strawberry.Info) -> Any:
+        if "broken" in info.context:
+            raise LookupError("broken")
+        return "vague" if "vague" in info.context else self.permission in info.context
+
+
 class MayPay(BasePermission):
     message = "may not pay"
     __execution_once__ = True
@@ -192,10 +201,15 @@ class Row:
     or_self: str | None = strawberry.field(default="secret", extensions=[OrSelf()])
     permitted: str | None = strawberry.field(default="secret", permission_classes=[MayPay])
     own: str | None = strawberry.field(default="secret", permission_classes=[OwnRow])
+    foreseen: str | None = strawberry.field(default="secret", extensions=[Foreseen("read")])
 
     @strawberry.field(extensions=[Requires("read")])
     async def later(self, info: strawberry.Info, times: int = 1) -> str:
         return self.name * times
+
+    @strawberry.field(extensions=[Foreseen("read")])
+    async def foreseen_later(self) -> str | None:
+        return "secret"
 
 
 @strawberry.type
@@ -213,7 +227,20 @@ SCHEMA = strawberry.Schema(Query, execution_context_class=CompiledExecutor)
 )
 @pytest.mark.parametrize(
     "selection",
-    ["guarded", "silent", "rowWise", "both", "twice", "permitted", "own", "orSelf", "later", "later(times: 2)"],
+    [
+        "foreseen",
+        "foreseenLater",
+        "guarded",
+        "silent",
+        "rowWise",
+        "both",
+        "twice",
+        "permitted",
+        "own",
+        "orSelf",
+        "later",
+        "later(times: 2)",
+    ],
 )
 async def test_strawberry_guards_decide_as_without_the_compiled_executor(context: set[str], selection: str) -> None:
     await run_strawberry(SCHEMA, f"{{ rows {{ name {selection} }} }}", context=context)
@@ -239,6 +266,27 @@ async def test_a_guard_may_say_for_each_caller_whether_it_decides_once() -> None
             "secret" if row in allowed else None for row in range(3)
         ]
         assert ["enter", *["self"] * times] == ASKED
+
+
+@pytest.mark.parametrize("field", ["foreseen", "foreseenLater"])
+@pytest.mark.parametrize(
+    ("context", "asked", "seen"),
+    [
+        ({"read"}, [], "secret"),
+        (set(), ["read"], None),
+        ({"vague"}, ["read"], None),
+        ({"vague", "read"}, ["read"], "secret"),
+        ({"broken", "read"}, [], None),
+    ],
+)
+async def test_a_guard_that_lets_a_caller_through_beforehand_is_not_asked(
+    field: str, context: set[str], asked: list[str], seen: str | None
+) -> None:
+    ASKED.clear()
+    result = await SCHEMA.execute(f"{{ rows {{ {field} }} }}", context_value={"enter", *context})
+    assert result.data == {"rows": [{field: seen}] * 3}
+    assert ["enter", *asked] == ASKED
+    assert bool(result.errors) == (seen is None)
 
 
 async def test_a_marked_extension_that_looks_at_the_source_denies() -> None:
