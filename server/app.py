@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -55,16 +56,17 @@ def create_app(settings: Settings) -> Edge:
         *rest.routes(),
     ]
     starlette = Starlette(
-        routes=[*routes, WebSocketRoute("/graphql", view), *graphiql.static_routes()],
-        exception_handlers={HTTPException: _http_error},
-        lifespan=_lifespan(settings),
+        routes=[*routes, WebSocketRoute("/graphql", view), *graphiql.static_routes()], lifespan=_lifespan(settings)
     )
+    # Without Starlette's outermost layer, which would answer a crash before Edge can; `/graphql` without routing, too.
+    routed = ExceptionMiddleware(starlette.router, handlers={HTTPException: _http_error})
 
-    async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = starlette
-        await view(scope, receive, send)
+        is_operation = scope["type"] == "http" and scope["path"] == "/graphql"
+        await (view if is_operation else routed)(scope, receive, send)
 
-    return Edge(starlette, settings, [route.path for route in routes], direct={"/graphql": graphql})
+    return Edge(inner, settings, [route.path for route in routes])
 
 
 def app() -> Edge:

@@ -39,16 +39,12 @@ VARY_BY_ORIGIN = (b"vary", b"Origin")
 
 
 class Edge:
-    """The outermost application. `routes` are the paths that may be named in logs and metrics; `direct` has those whose
-    application is called here at once, which Starlette's layers would do nothing for."""
+    """The outermost application. `routes` are the paths that may be named in logs and metrics."""
 
-    def __init__(
-        self, app: ASGIApp, settings: Settings, routes: Collection[str], direct: Mapping[str, ASGIApp]
-    ) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, routes: Collection[str]) -> None:
         self.app = app
         self.limit = settings.max_body_bytes
         self.routes = frozenset(routes)
-        self.direct = direct
         self.headers = _security_headers(settings)
         self.shared = CORSMiddleware(
             self._guarded,
@@ -94,11 +90,10 @@ class Edge:
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Inside of CORSMiddleware, so that these answers get its headers, too."""
         exchange: _Exchange = scope["exchange"]
-        app = self.direct.get(scope["path"], self.app)
         try:
             if exchange.is_too_large:
                 raise _TooLarge
-            await app(scope, receive, send)
+            await self.app(scope, receive, send)
         except ClientDisconnect:
             return
         except _TooLarge:

@@ -52,7 +52,9 @@ async def test_a_subscriber_sees_every_phase_in_order_and_the_end(sync, bus):
     sync.simulated.page_size = 10
     async with watching(sync, bus, PAYFIT) as (seen, _):
         await until(lambda: len(seen) == 1)
-        await sync(PAYFIT)
+        run = await sync.start(PAYFIT)
+        await until(lambda: len(seen) == 2)  # or a busy machine has begun it before this is read
+        await sync.go_on(run.id)
         await until(lambda: seen[-1].state is SyncState.SUCCEEDED)
     states = list(dict.fromkeys((row.state.value, row.phase) for row in seen))
     assert states[:2] == [("NEVER_RUN", None), ("QUEUED", None)]
