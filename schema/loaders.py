@@ -73,7 +73,7 @@ def grouped_by(source: Open, fetch: Fetch, of_row: Of, of_key: Of = _itself) -> 
         async with source() as opened:
             for row in await fetch(opened, keys):
                 groups[of_row(row)].append(row)
-        return list(groups.values())
+        return [groups[of_key(wanted)] for wanted in keys]  # two keys may be one: an id and its text
 
     return BatchLoader(batch)
 
@@ -164,7 +164,7 @@ class Loaders:
         """project -> every month of the range."""
 
         async def fetch(session: Any, keys: Sequence[UUID | str]) -> list[ProjectTotals]:
-            return await grid.months_of_projects(session, list(map(as_uuid, keys)), first, last)
+            return await grid.months_of_projects(session, list(dict.fromkeys(map(as_uuid, keys))), first, last)
 
         name = ("project_months", first, last)
         return self._once(name, lambda: grouped_by(self._reads.session, fetch, _text_of("project_id"), str))

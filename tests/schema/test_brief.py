@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
+from schema.loaders import Loaders
 from server.actor import Permission
+from server.planning.repository.assignments import Period
 from tests.factories import actor, admin
 
 BRIEF = """query Brief { projects { items {
@@ -54,3 +57,17 @@ async def test_of_brief_people_too_everybody_sees_their_own_address_alone(graphq
         answer = await graphql(caller, document if brief else document.replace("email", "email version"))
         people = [each["user"] for item in answer["projects"]["items"] for each in item["assignments"]]
         assert {each["id"]: each["email"] for each in people} == {str(ada.id): ada.email, str(bob.id): None}
+
+
+async def test_an_id_and_its_text_lead_to_the_same_rows_even_in_one_batch(database, make):
+    """As where one operation asks for the same projects briefly and wholly."""
+    user, project = await make.user(), await make.project()
+    assignment = await make.assignment(user, project, start_date=date(2026, 2, 1), end_date=date(2026, 3, 31))
+    await make.cell(user, project, date(2026, 2, 1), stated="4.00")
+    loaders, keys = Loaders(database.reads), [project.id, str(project.id)]
+    for brief in (True, False):
+        found = await loaders.assignments_of_project(Period(), brief=brief).load_all(keys)
+        assert [[str(row.id) for row in rows] for rows in found] == [[str(assignment.id)]] * 2
+    months = await loaders.project_months(date(2026, 2, 1), date(2026, 2, 1)).load_all(keys)
+    assert [[row.load for row in rows] for rows in months] == [[Decimal("4.00")]] * 2
+    assert [row.id for row in await loaders.project.load_all(keys)] == [project.id] * 2
